@@ -1,0 +1,203 @@
+"""Connectionist temporal classification (Graves et al., ICML 2006): one class per column, blanks and repeats merge."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wildtext.charset import Charset
+from wildtext.errors import CharsetError
+from wildtext.types import Alternative, Character, Floats, Prediction
+
+BLANK = 0
+_BEAM_WIDTH = 8
+_BEAM_FLOOR = 1e-3
+_BEAM_CLASSES = 6
+"""Beam search tries at each column the classes above this probability, and at most so many of them."""
+
+Run = tuple[int, int, int]
+"""One character on an alignment: its class, its first column and the column after its last."""
+
+
+@dataclass(frozen=True)
+class CTC:
+    """The codec of CTC heads: class 0 is the blank, character i is class i + 1.
+
+    Attributes:
+        charset: the characters.
+        steps: columns T of the head, which bounds the labels that fit; None where it depends on the image.
+    """
+
+    charset: Charset
+    steps: int | None = None
+
+    @property
+    def classes(self) -> int:
+        """Number of classes: the characters and the blank."""
+        return len(self.charset) + 1
+
+    def problem(self, text: str) -> str | None:
+        """Why a normalised label cannot be a training target; None if it can.
+
+        A label needs a column for each character and one more between two equal neighbours.
+        """
+        if not text:
+            return "empty label"
+        if unknown := self.charset.unknown(text):
+            return f"characters outside charset {self.charset.name}: {unknown!r}"
+        needed = len(text) + sum(left == right for left, right in pairwise(text))
+        if self.steps is not None and needed > self.steps:
+            return f"needs {needed} CTC columns, the model has {self.steps}"
+        return None
+
+    def encode(self, texts: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Target ids (N, L), padded with the blank, and lengths (N,) of normalised labels.
+
+        Raises:
+            CharsetError: a label does not fit into the columns or the charset; the message names it.
+        """
+        for text in texts:
+            if text and (problem := self.problem(text)):
+                raise CharsetError(f"label {text!r}: {problem}")
+        ids = np.full((len(texts), max(map(len, texts), default=0)), BLANK, np.int64)
+        for row, text in zip(ids, texts, strict=True):
+            row[: len(text)] = [index + 1 for index in self.charset.encode(text)]
+        return ids, np.array([len(text) for text in texts], np.int64)
+
+    def decode(
+        self,
+        log_probabilities: Floats,
+        *,
+        top: int = 1,
+        valid_width: float = 1.0,
+        maps: dict[str, Floats] | None = None,
+    ) -> Prediction:
+        """The most probable text of one image.
+
+        The best path is taken at once where its text holds more than half of the probability, since nothing can then
+        be more probable; else a prefix beam search looks for a better one.
+
+        Args:
+            log_probabilities: (T, C) natural logarithms.
+            top: how many readings to return, the first included.
+            valid_width: share of the T columns that lie on the image, in (0, 1].
+            maps: unused; columns are their own spans.
+        """
+        probabilities = np.exp(log_probabilities.astype(np.float64))
+        runs = [run for run in _runs(probabilities.argmax(axis=1).tolist()) if run[0] != BLANK]
+        best = tuple(run[0] for run in runs)
+        readings = {best: text_probability(probabilities, best)}
+        if readings[best] <= 0.5 or top > 1:
+            for prefix in _beam_search(probabilities, max(_BEAM_WIDTH, 2 * top)):
+                readings.setdefault(prefix, text_probability(probabilities, prefix))
+        ranked = sorted(readings, key=lambda ids: -readings[ids])
+        if ranked[0] != best:
+            runs = _align(probabilities, ranked[0])
+        return Prediction(
+            text=self._text(ranked[0]),
+            confidence=readings[ranked[0]],
+            characters=tuple(self._character(probabilities, run, valid_width) for run in runs),
+            alternatives=tuple(Alternative(self._text(ids), readings[ids]) for ids in ranked[1:top]),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"kind": "ctc", "steps": self.steps}
+
+    def _text(self, ids: tuple[int, ...]) -> str:
+        return "".join(self.charset.characters[index - 1] for index in ids)
+
+    def _character(self, probabilities: NDArray[np.float64], run: Run, valid_width: float) -> Character:
+        index, first, end = run
+        in_image = 1 / (len(probabilities) * valid_width)
+        return Character(
+            text=self.charset.characters[index - 1],
+            confidence=min(float(probabilities[first:end, index].max()), 1.0),
+            start=min(first * in_image, 1.0),
+            end=min(end * in_image, 1.0),
+        )
+
+
+def text_probability(probabilities: NDArray[np.float64], ids: tuple[int, ...]) -> float:
+    """Probability of a label over all alignments: the forward algorithm (Graves et al. 2006, equations 5 to 8).
+
+    Args:
+        probabilities: (T, C), rows sum to 1. Float64 holds the product of a few hundred columns.
+        ids: classes of the label, without blanks.
+    """
+    states = np.full(2 * len(ids) + 1, BLANK)
+    states[1::2] = ids
+    # A character may be entered straight from the one before it, past the blank, unless the two are equal.
+    may_skip = np.zeros(len(states))
+    may_skip[3::2] = states[3::2] != states[1:-2:2]
+    emitted = probabilities[:, states]
+    forward = np.zeros(len(states) + 2)  # two leading zeros stand for "before the first state"
+    forward[2:4] = emitted[0, :2]
+    for row in emitted[1:]:
+        forward[2:] = (forward[2:] + forward[1:-1] + may_skip * forward[:-2]) * row
+    return min(float(forward[-1] + (forward[-2] if ids else 0.0)), 1.0)
+
+
+def _runs(path: list[int]) -> list[Run]:
+    """Stretches of equal entries of a path: the entry, its first column and the column after its last."""
+    runs: list[Run] = []
+    column = 0
+    for entry, group in groupby(path):
+        end = column + sum(1 for _ in group)
+        runs.append((entry, column, end))
+        column = end
+    return runs
+
+
+def _align(probabilities: NDArray[np.float64], ids: tuple[int, ...]) -> list[Run]:
+    """The best path among those that spell the given label (Viterbi)."""
+    states = np.full(2 * len(ids) + 1, BLANK)
+    states[1::2] = ids
+    may_skip = np.zeros(len(states), bool)
+    may_skip[3::2] = states[3::2] != states[1:-2:2]
+    with np.errstate(divide="ignore"):
+        emitted = np.log(probabilities[:, states])
+    score = np.full(len(states), -np.inf)
+    score[:2] = emitted[0, :2]
+    origins = []
+    for row in emitted[1:]:
+        stay, step = score, np.concatenate(([-np.inf], score[:-1]))
+        skip = np.where(may_skip, np.concatenate(([-np.inf, -np.inf], score))[: len(states)], -np.inf)
+        moves = np.stack([stay, step, skip])
+        origins.append(moves.argmax(axis=0))
+        score = moves.max(axis=0) + row
+    state = len(states) - 1 if not ids or score[-1] >= score[-2] else len(states) - 2
+    path = [state]
+    for origin in reversed(origins):
+        state -= int(origin[state])
+        path.append(state)
+    path.reverse()
+    # Characters are the odd states; two equal ones in a row are told apart by their states, not by their classes.
+    return [(int(states[state]), first, end) for state, first, end in _runs(path) if state % 2]
+
+
+def _beam_search(probabilities: NDArray[np.float64], width: int) -> list[tuple[int, ...]]:
+    """Prefix beam search: likely labels, whose probabilities are then computed exactly by the caller."""
+    beam: dict[tuple[int, ...], tuple[float, float]] = {(): (1.0, 0.0)}  # ending in a blank, ending in a character
+    likely = np.argsort(-probabilities, axis=1)[:, :_BEAM_CLASSES]
+    for row, classes in zip(probabilities, likely, strict=True):
+        candidates = [index for index in classes.tolist() if row[index] >= _BEAM_FLOOR]
+        blank = float(row[BLANK])
+        after: defaultdict[tuple[int, ...], list[float]] = defaultdict(lambda: [0.0, 0.0])
+        for prefix, (in_blank, in_character) in beam.items():
+            total = in_blank + in_character
+            after[prefix][0] += total * blank
+            if prefix:
+                after[prefix][1] += in_character * float(row[prefix[-1]])
+            for index in candidates:
+                if index != BLANK:
+                    source = in_blank if prefix and prefix[-1] == index else total
+                    after[(*prefix, index)][1] += source * float(row[index])
+        kept = sorted(after, key=lambda prefix: -sum(after[prefix]))[:width]
+        beam = {prefix: (after[prefix][0], after[prefix][1]) for prefix in kept}
+    return list(beam)

@@ -1,0 +1,176 @@
+"""Attention and parallel decoders: one class per character slot, up to an end token."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wildtext.charset import Charset
+from wildtext.errors import CharsetError
+from wildtext.types import Alternative, Character, Floats, Prediction
+
+_BRANCHES = 8
+"""Classes that are tried at a slot when alternatives are asked for."""
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """The codec of heads that write one character after another.
+
+    Target ids are ``[begin] characters [end] padding``; a head without a begin token (`begin` None) leaves it out.
+    Its logits say what follows the begin token: T slots, of which the first `len(text)` are characters, then the end.
+
+    Attributes:
+        charset: the characters.
+        max_length: longest label, in characters; a head has at least one slot more, for the end.
+        classes: number of classes C, special tokens included.
+        first: id of the first character; character i is class `first + i`.
+        begin, end, pad: ids of the special tokens; pad may equal begin.
+        unknown: id for characters outside the charset; None forbids them.
+    """
+
+    charset: Charset
+    max_length: int
+    classes: int
+    first: int
+    begin: int | None
+    end: int
+    pad: int
+    unknown: int | None = None
+
+    @classmethod
+    def dtrb(cls, charset: Charset, max_length: int = 25) -> Sequence:
+        """The ids of the attention decoders of Baek et al. 2019: [GO] = padding = 0, [s] = 1, characters from 2."""
+        return cls(charset, max_length, classes=len(charset) + 2, first=2, begin=0, end=1, pad=0)
+
+    def problem(self, text: str) -> str | None:
+        """Why a normalised label cannot be a training target; None if it can."""
+        if not text:
+            return "empty label"
+        if self.unknown is None and (unknown := self.charset.unknown(text)):
+            return f"characters outside charset {self.charset.name}: {unknown!r}"
+        if len(text) > self.max_length:
+            return f"{len(text)} characters, the model writes at most {self.max_length}"
+        return None
+
+    def encode(self, texts: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Target ids (N, L) and lengths (N,), begin and end tokens included, of normalised labels.
+
+        L is the same for every batch: `max_length` and the special tokens.
+
+        Raises:
+            CharsetError: a label is too long or outside the charset; the message names it.
+        """
+        lead = [] if self.begin is None else [self.begin]
+        ids = np.full((len(texts), len(lead) + self.max_length + 1), self.pad, np.int64)
+        lengths = np.zeros(len(texts), np.int64)
+        for number, (row, text) in enumerate(zip(ids, texts, strict=True)):
+            if text and (problem := self.problem(text)):
+                raise CharsetError(f"label {text!r}: {problem}")
+            tokens = [*lead, *map(self._id, text), self.end]
+            row[: len(tokens)] = tokens
+            lengths[number] = len(tokens)
+        return ids, lengths
+
+    def decode(
+        self,
+        log_probabilities: Floats,
+        *,
+        top: int = 1,
+        valid_width: float = 1.0,
+        maps: dict[str, Floats] | None = None,
+    ) -> Prediction:
+        """The text of one image: the best class of each slot up to the first end token.
+
+        Confidence is the product of the probabilities up to and including the end token, or of all slots where none
+        was written. Alternatives combine the slots' other classes, given the probabilities of this one pass; for
+        autoregressive heads that is an approximation.
+
+        Args:
+            log_probabilities: (T, C) natural logarithms.
+            top: how many readings to return, the first included.
+            valid_width: share of the canvas width that holds the image, in (0, 1].
+            maps: ``attention`` (T, h, w) gives the characters their spans, and ``column_x`` (w,) tells where in the
+                image each column of the attention looks; without attention a span is the whole width.
+        """
+        allowed = log_probabilities.astype(np.float64)
+        for special in {self.begin, self.pad, self.unknown} - {self.end, None}:
+            allowed[:, special] = -np.inf
+        ids = allowed.argmax(axis=1)
+        ends = np.flatnonzero(ids == self.end)
+        length = int(ends[0]) if len(ends) else len(ids)
+        best = tuple(ids[: length + 1].tolist())
+        spans = _spans(maps or {}, length, valid_width)
+        steps = np.exp(allowed[np.arange(len(best)), list(best)])
+        return Prediction(
+            text=self._text(best),
+            confidence=float(steps.prod()),
+            characters=tuple(
+                Character(self.charset.characters[index - self.first], float(probability), start, end)
+                for index, probability, (start, end) in zip(best, steps, spans, strict=False)
+            ),
+            alternatives=tuple(self._others(allowed, best, top - 1)),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        names = ("max_length", "classes", "first", "begin", "end", "pad", "unknown")
+        return {"kind": "sequence", **{name: getattr(self, name) for name in names}}
+
+    def _id(self, character: str) -> int:
+        index = self.charset.ids.get(character)
+        if index is None:
+            assert self.unknown is not None, "problem() refuses unknown characters"
+            return self.unknown
+        return self.first + index
+
+    def _text(self, ids: tuple[int, ...]) -> str:
+        return "".join(self.charset.characters[index - self.first] for index in ids if index != self.end)
+
+    def _others(self, scores: NDArray[np.float64], best: tuple[int, ...], count: int) -> list[Alternative]:
+        """The most probable other sequences, found best first."""
+        if count <= 0:
+            return []
+        # Best-first search is exact when a prefix is scored with the best that could still follow it.
+        best_after = [0.0]
+        for row in scores[::-1]:
+            onward = float(np.delete(row, self.end).max()) + best_after[0]
+            best_after.insert(0, max(float(row[self.end]), onward))
+        heap: list[tuple[float, float, tuple[int, ...]]] = [(-best_after[0], 0.0, ())]
+        found: list[Alternative] = []
+        while heap and len(found) < count:
+            _, score, ids = heapq.heappop(heap)
+            slot = len(ids)
+            if slot == len(scores) or (ids and ids[-1] == self.end):
+                if ids != best:
+                    found.append(Alternative(self._text(ids), float(np.exp(score))))
+                continue
+            for index in np.argsort(-scores[slot])[:_BRANCHES].tolist():
+                grown = score + float(scores[slot, index])
+                rest = 0.0 if index == self.end else best_after[slot + 1]
+                if np.isfinite(grown):
+                    heapq.heappush(heap, (-(grown + rest), grown, (*ids, index)))
+        return found
+
+
+def _spans(maps: dict[str, Floats], length: int, valid_width: float) -> list[tuple[float, float]]:
+    """Where each character was looked for: the columns around its attention peak that hold at least half of it."""
+    if "attention" not in maps:
+        return [(0.0, 1.0)] * length
+    columns = maps["attention"].sum(axis=1)
+    width = columns.shape[1]
+    centres = maps.get("column_x", (np.arange(width, dtype=np.float32) + 0.5) / width) / valid_width
+    half = 0.5 / (width * valid_width)
+    spans = []
+    for weights in columns[:length]:
+        peak = int(weights.argmax())
+        strong = weights >= weights[peak] / 2
+        first = peak - int(np.argmin(strong[peak::-1])) + 1 if not strong[: peak + 1].all() else 0
+        last = peak + int(np.argmin(strong[peak:])) - 1 if not strong[peak:].all() else width - 1
+        start, end = float(centres[first]) - half, float(centres[last]) + half
+        spans.append((min(max(start, 0.0), 1.0), min(max(end, 0.0), 1.0)))
+    return spans

@@ -1,0 +1,187 @@
+"""Recipes: everything that decides a training run, in one flat TOML file.
+
+The dataclasses below are the schema. A key that is not in them is an error that names the nearest one that is.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_type_hints
+
+from wildtext.errors import ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What is trained."""
+
+    name: str = "wildnet"
+    """Preset of the architecture."""
+    charset: str = ""
+    """36, 62 or 94, each also with +space, or a file with one character a line; empty takes the preset's."""
+    sizes: dict[str, Any] = field(default_factory=dict)
+    """Sizes of the preset to change."""
+    init: str = ""
+    """A .safetensors bundle whose weights to start from; empty starts from nothing."""
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """What it is trained on and measured with. Paths are list files, folders with labels.tsv, JSON Lines or LMDB."""
+
+    train: dict[str, float] = field(default_factory=lambda: {"synth": 1.0})
+    """Sources and their shares of every batch; `synth` stands for the synthetic source."""
+    validation: tuple[str, ...] = ()
+    """Sources to measure with while training. Choose with them, never train on them."""
+    protocol: Literal["36", "62", "94"] = "36"
+    """Characters that count when readings are compared with labels."""
+    workers: int = 1
+    """Processes that fetch or render samples; 0 does it in the training process."""
+
+
+@dataclass(frozen=True)
+class SynthOptions:
+    """What the synthetic source draws with."""
+
+    fonts: str = ""
+    """Folder of fonts; empty takes those that ship with wildtext."""
+    words: str = ""
+    """File with one word a line; empty takes the English words that ship with wildtext."""
+    backgrounds: str = ""
+    """Folder of photographs; empty paints all backgrounds."""
+
+
+@dataclass(frozen=True)
+class OptimiserOptions:
+    """AdamW with warm-up and a cosine to zero."""
+
+    learning_rate: float = 1e-3
+    """Peak learning rate."""
+    weight_decay: float = 0.05
+    """On matrices and kernels; vectors have none."""
+    warmup: int = 300
+    """Steps of linear warm-up."""
+    clip: float = 5.0
+    """Largest norm of the gradient."""
+    ema: float = 0.999
+    """Decay of the moving average of the weights, which is what gets measured and shipped."""
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """How long, and how often what."""
+
+    steps: int = 5000
+    """Training steps; the learning rate ends at zero with the last."""
+    batch_size: int = 128
+    """Samples per step."""
+    evaluate_every: int = 1000
+    """Steps between measurements."""
+    save_every: int = 500
+    """Steps between checkpoints."""
+    log_every: int = 50
+    """Steps between lines of the log."""
+    precision: Literal["bf16", "fp32"] = "bf16"
+    """bf16 runs matrix work in bfloat16 (autocast); weights stay fp32."""
+    device: str = "auto"
+    """auto takes CUDA where there is one, else the CPU."""
+    threads: int = 0
+    """CPU threads of the network; 0 leaves it to torch."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A complete training run."""
+
+    name: str = "run"
+    """Names the folder of the run and its bundle."""
+    seed: int = 1
+    """Decides weights, order of data and rendering."""
+    model: ModelOptions = ModelOptions()
+    data: DataOptions = DataOptions()
+    synth: SynthOptions = SynthOptions()
+    optimiser: OptimiserOptions = OptimiserOptions()
+    loop: LoopOptions = LoopOptions()
+
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("loop.steps", self.loop.steps),
+            ("loop.batch_size", self.loop.batch_size),
+            ("loop.evaluate_every", self.loop.evaluate_every),
+            ("loop.save_every", self.loop.save_every),
+            ("loop.log_every", self.loop.log_every),
+        ):
+            if value < 1:
+                raise ConfigError(f"{name} is {value}, but must be at least 1")
+        if not 0 <= self.optimiser.ema < 1:
+            raise ConfigError(f"optimiser.ema is {self.optimiser.ema}, but must be at least 0 and below 1")
+        if not self.data.train:
+            raise ConfigError("data.train is empty; name at least one source, e.g. synth = 1.0")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as TOML and JSON hold them."""
+        return asdict(self)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe file.
+
+    Raises:
+        ConfigError: the file is missing, not TOML, or has a key or value that the schema does not know.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the recipe {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    return from_dict(Recipe, values, where=str(path))
+
+
+def from_dict(kind: type[T], values: dict[str, Any], *, where: str) -> T:
+    """Build a dataclass from plain values, strictly.
+
+    Raises:
+        ConfigError: a key is unknown (the nearest known one is named) or a value has the wrong type.
+    """
+    hints = get_type_hints(kind)
+    known = [item.name for item in fields(kind)]  # type: ignore[arg-type]
+    arguments: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+            raise ConfigError(f"{where}: unknown key {key!r}; {hint}")
+        arguments[key] = _convert(hints[key], value, where=f"{where}: {key}")
+    return kind(**arguments)
+
+
+def _convert(hint: Any, value: Any, *, where: str) -> Any:
+    if is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where} is {value!r}, but must be a table")
+        return from_dict(hint, value, where=where)
+    origin = getattr(hint, "__origin__", None)
+    if origin is Literal:
+        if value not in hint.__args__:
+            raise ConfigError(f"{where} is {value!r}, but must be one of {', '.join(map(repr, hint.__args__))}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list) or not all(isinstance(item, hint.__args__[0]) for item in value):
+            raise ConfigError(f"{where} is {value!r}, but must be a list of {hint.__args__[0].__name__}")
+        return tuple(value)
+    if origin is dict:
+        of = hint.__args__[1]
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where} is {value!r}, but must be a table")
+        return value if of is Any else {key: _convert(of, item, where=f"{where}.{key}") for key, item in value.items()}
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise ConfigError(f"{where} is {value!r}, but must be {hint.__name__}")
+    return value

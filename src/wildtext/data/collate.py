@@ -1,0 +1,106 @@
+"""From drawn samples to a batch on one canvas, and which samples can be drawn at all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wildtext.codecs import Codec
+from wildtext.data.source import LabelledSource, Source
+from wildtext.errors import DataError, SampleError
+from wildtext.images import Preprocessing
+from wildtext.types import Batch, Floats, Sample
+
+_EXAMPLES = 5
+
+
+@dataclass
+class Usable:
+    """Which samples of a source can be trained on.
+
+    Attributes:
+        indices: their indices.
+        total: samples of the source.
+        dropped: how many were left out, by reason.
+        examples: a few labels for each reason.
+    """
+
+    indices: NDArray[np.int64]
+    total: int
+    dropped: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+
+def usable(source: LabelledSource, codecs: Iterable[Codec]) -> Usable:
+    """Check every label of a source against the codecs of a model, before training starts."""
+    codecs = list(codecs)
+    kept = []
+    result = Usable(np.empty(0, np.int64), source.size)
+    for index in range(source.size):
+        text = source.text(index)
+        problem = label_problem(text, codecs)
+        if problem is None:
+            kept.append(index)
+            continue
+        result.dropped[problem] += 1
+        examples = result.examples.setdefault(problem, [])
+        if len(examples) < _EXAMPLES:
+            examples.append(f"{source.name}#{index}: {text!r}")
+    result.indices = np.array(kept, np.int64)
+    return result
+
+
+def label_problem(text: str, codecs: Iterable[Codec]) -> str | None:
+    """Why a label as stored cannot be learnt by these codecs; None if it can."""
+    for codec in codecs:
+        if problem := codec.problem(codec.charset.normalize(text)):
+            return problem
+    return None
+
+
+def collate(
+    draws: Sequence[tuple[Source, int]], preprocessing: Preprocessing, codecs: Sequence[Codec]
+) -> Batch:
+    """Fetch samples and bring them to the canvas.
+
+    A sample that is broken or whose label does not fit is left out and named in `Batch.skipped`, never replaced.
+
+    Raises:
+        DataError: none of the samples could be used.
+    """
+    samples: list[Sample] = []
+    skipped: list[str] = []
+    for source, index in draws:
+        try:
+            sample = source[index]
+        except SampleError as error:
+            skipped.append(str(error))
+            continue
+        sample = sample.with_text(codecs[0].charset.normalize(sample.text))
+        if problem := label_problem(sample.text, codecs):
+            skipped.append(f"{sample.source}: {sample.text!r}: {problem}")
+        else:
+            samples.append(sample)
+    if not samples:
+        raise DataError(f"none of {len(draws)} samples could be used; the first: {skipped[0]}")
+    fitted = [preprocessing.fit(sample.image) for sample in samples]
+    return Batch(
+        images=np.stack([canvas for canvas, _ in fitted]),
+        valid_width=np.array([share for _, share in fitted], np.float32),
+        texts=tuple(sample.text for sample in samples),
+        boxes=tuple(_boxes_on_canvas(sample, canvas, share) for sample, (canvas, share) in zip(samples, fitted, strict=True)),
+        sources=tuple(sample.source for sample in samples),
+        skipped=tuple(skipped),
+    )
+
+
+def _boxes_on_canvas(sample: Sample, canvas: NDArray[np.uint8], share: float) -> Floats | None:
+    if sample.boxes is None:
+        return None
+    height, width = sample.image.shape[:2]
+    scale = np.array([canvas.shape[1] * share / width, canvas.shape[0] / height], np.float32)
+    return np.asarray(sample.boxes * scale, np.float32)

@@ -1,0 +1,98 @@
+"""Which samples make up which batch: several sources in fixed proportions, as a pure function of the batch number.
+
+Nothing has to be remembered to resume: batch b is the same whenever and wherever it is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wildtext.data.source import Source
+from wildtext.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """A source within a mixture.
+
+    Attributes:
+        source: the samples.
+        share: its part of every batch, relative to the other shares.
+        usable: the samples to draw from, where not all of the source can be used.
+    """
+
+    source: Source
+    share: float = 1.0
+    usable: NDArray[np.int64] | None = None
+
+    @property
+    def size(self) -> int | None:
+        """Samples to draw from; None where there is no end."""
+        return self.source.size if self.usable is None else len(self.usable)
+
+
+class Mixture:
+    """Batches drawn from several sources.
+
+    Every batch holds the same number of samples of each source. A finite source is gone through in a new random order
+    each time, every sample once before any comes again; an endless one is read from its start.
+
+    Args:
+        ingredients: the sources and their shares.
+        batch_size: samples in a batch.
+        seed: decides the orders.
+
+    Raises:
+        ConfigError: a share is not positive, a source is empty, or the batch is too small to hold each source.
+    """
+
+    def __init__(self, ingredients: Sequence[Ingredient], batch_size: int, seed: int = 0):
+        self.ingredients = tuple(ingredients)
+        self.batch_size = batch_size
+        self.seed = seed
+        for ingredient in ingredients:
+            if ingredient.share <= 0:
+                raise ConfigError(f"{ingredient.source.name}: share {ingredient.share} must be above 0")
+            if ingredient.size == 0:
+                raise ConfigError(f"{ingredient.source.name}: no usable samples to train on")
+        self.counts = _apportion([ingredient.share for ingredient in ingredients], batch_size)
+        for ingredient, count in zip(ingredients, self.counts, strict=True):
+            if count == 0:
+                raise ConfigError(
+                    f"a batch of {batch_size} has no place for {ingredient.source.name} with share {ingredient.share}; "
+                    f"raise the batch size or the share"
+                )
+
+    def draws(self, batch: int) -> list[tuple[Source, int]]:
+        """The samples of batch number `batch`, as (source, index)."""
+        chosen = []
+        for number, (ingredient, count) in enumerate(zip(self.ingredients, self.counts, strict=True)):
+            for position in range(batch * count, (batch + 1) * count):
+                chosen.append((ingredient.source, self._index(number, ingredient, position)))
+        return chosen
+
+    def _index(self, number: int, ingredient: Ingredient, position: int) -> int:
+        if ingredient.size is None:
+            return position
+        epoch, place = divmod(position, ingredient.size)
+        index = int(_order(self.seed, number, epoch, ingredient.size)[place])
+        return index if ingredient.usable is None else int(ingredient.usable[index])
+
+
+@lru_cache(maxsize=64)
+def _order(seed: int, number: int, epoch: int, size: int) -> NDArray[np.int64]:
+    return np.random.default_rng((seed, number, epoch)).permutation(size)
+
+
+def _apportion(shares: list[float], total: int) -> list[int]:
+    """Whole numbers in proportion to the shares that add up to the total (largest remainders)."""
+    exact = np.array(shares) / sum(shares) * total
+    counts = np.floor(exact).astype(int)
+    missing = total - int(counts.sum())
+    counts[np.argsort(counts - exact, kind="stable")[:missing]] += 1
+    return counts.tolist()

@@ -1,0 +1,87 @@
+"""Measure a recogniser on labelled images."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from wildtext.charset import Charset
+from wildtext.data.source import LabelledSource
+from wildtext.errors import ImageError, SampleError
+from wildtext.evaluation.metrics import similarity
+from wildtext.inference.recognizer import Recognizer
+from wildtext.types import Image, Prediction
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out on one data set.
+
+    Attributes:
+        name: of the data set.
+        images: how many were counted; unreadable ones count as wrong.
+        correct: how many were read exactly, under the protocol.
+        similarity: mean of 1 - NED, in [0, 1].
+        confidence: mean confidence of the readings, in [0, 1].
+        unreadable: messages of the images that could not be decoded.
+        seconds: time for reading, decoding of images included.
+    """
+
+    name: str
+    images: int
+    correct: int
+    similarity: float
+    confidence: float
+    unreadable: tuple[str, ...]
+    seconds: float
+
+    @property
+    def accuracy(self) -> float:
+        """Word accuracy in percent."""
+        return 100 * self.correct / self.images
+
+
+def evaluate(
+    recognizer: Recognizer, source: LabelledSource, *, protocol: str = "36", batch_size: int = 64
+) -> Result:
+    """Read every image of a source and compare with its label.
+
+    Reading and label are both normalised and restricted to the protocol's characters (36 folds case and accents), then
+    compared for equality. No image is left out: one that cannot be decoded counts as wrong.
+
+    Args:
+        recognizer: what reads.
+        source: labelled images.
+        protocol: ``36``, ``62`` or ``94``.
+        batch_size: images that go through the network together; it does not change the result.
+
+    Raises:
+        DataError: the source is empty.
+    """
+    characters = Charset.named(protocol)
+    began = time.perf_counter()
+    correct, similar, confident = 0, 0.0, 0.0
+    unreadable = []
+    predictions = recognizer.stream(_images(source), batch_size=batch_size)
+    for index, prediction in enumerate(predictions):
+        truth = characters.restrict(source.text(index))
+        if isinstance(prediction, Prediction):
+            reading = characters.restrict(prediction.text)
+            confident += prediction.confidence
+            correct += reading == truth
+            similar += similarity(reading, truth)
+        else:
+            unreadable.append(f"{source.name}#{index}: {prediction}")
+    count = source.size
+    return Result(
+        source.name, count, correct, similar / count, confident / count, tuple(unreadable), time.perf_counter() - began
+    )
+
+
+def _images(source: LabelledSource) -> Iterator[Image | bytes]:
+    for index in range(source.size):
+        try:
+            yield source[index].image
+        except SampleError:
+            yield b""  # the recogniser turns what is not an image into the error record of its place

@@ -1,0 +1,141 @@
+"""Decode whatever a user has at hand to an RGB array, safely."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as pillow
+from PIL import ImageOps, UnidentifiedImageError
+
+from wildtext.errors import ImageError
+from wildtext.types import Image
+
+ImageLike = str | os.PathLike[str] | bytes | pillow.Image | NDArray[Any]
+"""A path, the bytes of an image file, a Pillow image, or a uint8 array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)."""
+
+MAX_PIXELS = 64_000_000
+"""A crop of one word never comes near this; a file that claims more is broken or a decompression bomb."""
+
+MIN_SIDE = 2
+"""Pixels; anything thinner holds no stroke."""
+
+
+def decode(image: ImageLike) -> Image:
+    """Decode an image to RGB.
+
+    EXIF rotation is applied, the first frame of an animation is taken, 16-bit and float greys are scaled to 8 bits,
+    CMYK is converted, and transparent pixels become white or black, whichever the visible ones stand out from.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        ImageError: with the reason, and the path where there is one.
+    """
+    if isinstance(image, np.ndarray):
+        return _from_array(image)
+    if isinstance(image, pillow.Image):
+        return _checked(_to_rgb(image))
+    if isinstance(image, bytes):
+        return _from_bytes(image)
+    if isinstance(image, (str, os.PathLike)):
+        return _from_path(Path(image))
+    raise ImageError(
+        f"cannot read an image from {type(image).__name__}; give a path, bytes, a Pillow image or a uint8 array"
+    )
+
+
+def _from_path(path: Path) -> Image:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{path}: {error.strerror or error}") from error
+    try:
+        return _from_bytes(content)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
+
+
+def _from_bytes(content: bytes) -> Image:
+    if not content:
+        raise ImageError("the file is empty (0 bytes)")
+    try:
+        with pillow.open(io.BytesIO(content)) as opened:
+            _check_size(*opened.size)
+            return _checked(_to_rgb(opened))
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError("not an image in a format that Pillow knows") from error
+    except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
+        raise ImageError(f"too large: more than {MAX_PIXELS:,} pixels are not decoded") from error
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        raise ImageError(f"damaged image: {error or type(error).__name__}") from error
+
+
+def _from_array(array: NDArray[Any]) -> Image:
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or channels not in (1, 3, 4):
+        raise ImageError(
+            f"an array must be uint8 of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), "
+            f"not {array.dtype} of shape {array.shape}"
+        )
+    if array.size == 0:
+        raise ImageError(f"the array is empty: shape {array.shape}")
+    if array.ndim == 3 and channels == 3:
+        return _checked(np.ascontiguousarray(array))
+    plane = array if channels == 4 else array.reshape(array.shape[:2])
+    return _checked(_to_rgb(pillow.fromarray(np.ascontiguousarray(plane))))
+
+
+def _to_rgb(image: pillow.Image) -> Image:
+    turned = ImageOps.exif_transpose(image)
+    if turned.mode == "P" or "transparency" in turned.info:
+        turned = turned.convert("RGBA")
+    if turned.mode in ("LA", "La", "PA", "RGBa"):
+        turned = turned.convert("RGBA")
+    if turned.mode == "RGBA":
+        return _flatten(np.asarray(turned))
+    if turned.mode.startswith(("I", "F")):
+        return _scale_grey(np.asarray(turned))
+    return np.asarray(turned.convert("RGB"))
+
+
+def _flatten(rgba: NDArray[np.uint8]) -> Image:
+    """Put transparent pixels on white or black, whichever contrasts more with what is visible."""
+    alpha = rgba[..., 3:].astype(np.float32) / 255
+    if alpha.min() == 1:
+        return np.ascontiguousarray(rgba[..., :3])
+    colour = rgba[..., :3].astype(np.float32)
+    visible = float((colour * alpha).sum() / max(float(alpha.sum()) * 3, 1e-6))
+    background = 0.0 if visible > 127.5 else 255.0
+    return np.rint(colour * alpha + background * (1 - alpha)).astype(np.uint8)
+
+
+def _scale_grey(values: NDArray[Any]) -> Image:
+    """16-bit, 32-bit and float greys to 8 bits: by their nominal range where it is known, else by their extremes."""
+    grey = np.nan_to_num(values.astype(np.float64))
+    low, high = float(grey.min()), float(grey.max())
+    if low >= 0 and high <= 255:
+        low, high = (0.0, 1.0) if values.dtype.kind == "f" and high <= 1 else (0.0, 255.0)
+    elif low >= 0 and high <= 65535:
+        low, high = 0.0, 65535.0
+    grey = np.rint((grey - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"too large: {width} x {height} pixels; more than {MAX_PIXELS:,} pixels are not decoded")
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(f"too small: {width} x {height} pixels; text needs at least {MIN_SIDE} in both directions")
+
+
+def _checked(image: Image) -> Image:
+    _check_size(image.shape[1], image.shape[0])
+    return image

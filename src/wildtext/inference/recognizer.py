@@ -1,0 +1,112 @@
+"""Read images: the one path from whatever a user has to `Prediction`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+from PIL import Image as pillow
+
+from wildtext.codecs import log_softmax
+from wildtext.errors import ConfigError, ImageError
+from wildtext.images import ImageLike, decode
+from wildtext.inference.runtimes import Runtime
+from wildtext.types import Image, Prediction
+from wildtext.weights.bundle import Bundle
+
+
+class Recognizer:
+    """Reads text in images of words and short lines.
+
+    It keeps no state between calls, so one may be shared between threads. Make it with `wildtext.load`.
+
+    Attributes:
+        bundle: what the weights are.
+        runtime: what runs them.
+    """
+
+    def __init__(self, bundle: Bundle, runtime: Runtime):
+        self.bundle = bundle
+        self.runtime = runtime
+
+    def read(self, images: ImageLike | Iterable[ImageLike], *, top: int = 1, batch_size: int = 32) -> list[Prediction]:
+        """Read one image or many.
+
+        Args:
+            images: a path, the bytes of a file, a Pillow image, a uint8 array (H, W) or (H, W, 3 or 4), or several.
+            top: readings per image, the best included; more than one fills `Prediction.alternatives`.
+            batch_size: images that go through the network together; it does not change the readings.
+
+        Returns:
+            One prediction for each image, in order; a list also for one image.
+
+        Raises:
+            ImageError: an image cannot be decoded; nothing is returned then. `stream` goes on instead.
+        """
+        single = isinstance(images, (str, bytes, pillow.Image, np.ndarray)) or hasattr(images, "__fspath__")
+        predictions = []
+        for number, result in enumerate(
+            self.stream([images] if single else images, top=top, batch_size=batch_size)  # type: ignore[list-item, arg-type]
+        ):
+            if isinstance(result, ImageError):
+                raise ImageError(f"image {number}: {result}") from result
+            predictions.append(result)
+        return predictions
+
+    def stream(
+        self, images: Iterable[ImageLike], *, top: int = 1, batch_size: int = 32
+    ) -> Iterator[Prediction | ImageError]:
+        """Read any number of images in bounded memory.
+
+        Yields:
+            In order, a prediction for each image, or the error that says why it could not be read.
+
+        Raises:
+            ConfigError: `top` or `batch_size` is below 1.
+        """
+        if top < 1 or batch_size < 1:
+            raise ConfigError(f"top and batch_size must be at least 1, not {top} and {batch_size}")
+        remaining = iter(images)
+        while chunk := list(islice(remaining, batch_size)):
+            yield from self._read_chunk(chunk, top, batch_size)
+
+    def _read_chunk(self, chunk: list[ImageLike], top: int, batch_size: int) -> list[Prediction | ImageError]:
+        views: list[tuple[int, int, Image]] = []  # position in the chunk, degrees turned, picture
+        results: dict[int, Prediction | ImageError] = {}
+        for position, item in enumerate(chunk):
+            try:
+                image = decode(item)
+            except ImageError as error:
+                results[position] = error
+                continue
+            views.extend((position, angle, turned) for angle, turned in self.bundle.preprocessing.orientations(image))
+        for start in range(0, len(views), batch_size):
+            part = views[start : start + batch_size]
+            readings = self._read_views([picture for _, _, picture in part], [angle for _, angle, _ in part], top)
+            for (position, _, _), reading in zip(part, readings, strict=True):
+                other = results.get(position)
+                if not isinstance(other, Prediction) or _rank(reading) > _rank(other):
+                    results[position] = reading
+        return [results[position] for position in range(len(chunk))]
+
+    def _read_views(self, pictures: list[Image], angles: list[int], top: int) -> list[Prediction]:
+        preprocessing = self.bundle.preprocessing
+        fitted = [preprocessing.fit(picture) for picture in pictures]
+        shares = np.array([share for _, share in fitted], np.float32)
+        images = preprocessing.normalize(np.stack([canvas for canvas, _ in fitted]), shares)
+        raw = self.runtime.run(images, shares)
+        scores = log_softmax(raw.logits[self.bundle.primary], self.bundle.temperature)
+        codec = self.bundle.codecs[self.bundle.primary]
+        readings = []
+        for row, angle in enumerate(angles):
+            maps = {name: values[row] for name, values in raw.maps.items()}
+            reading = codec.decode(scores[row], top=top, valid_width=float(shares[row]), maps=maps)
+            readings.append(replace(reading, rotation=angle))
+        return readings
+
+
+def _rank(reading: Prediction) -> tuple[bool, float]:
+    """Which of several orientations wins: some text before none, then the more confident."""
+    return bool(reading.text), reading.confidence

@@ -1,0 +1,67 @@
+"""The architectures, by preset name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from wildtext.charset import Charset
+from wildtext.errors import ConfigError
+from wildtext.images import Fixed, Preprocessing
+from wildtext.models.contract import Head, Model, Output
+from wildtext.models.wildnet import WildNet, WildNetConfig
+
+__all__ = ["MODELS", "Head", "Model", "Output", "Preset", "build"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named choice of sizes of an architecture.
+
+    Attributes:
+        build: class of the model; called with the sizes and the charset.
+        config: the sizes.
+        preprocessing: how images reach it, unless a recipe says otherwise.
+        charset: the character set that its paper used, unless a recipe says otherwise.
+        summary: one line for listings.
+    """
+
+    build: Callable[[Any, Charset], Model]
+    config: Any
+    preprocessing: Preprocessing
+    charset: str
+    summary: str
+
+
+MODELS: dict[str, Preset] = {
+    "wildnet": Preset(
+        WildNet,
+        WildNetConfig(),
+        Preprocessing(Fixed(32, 128)),
+        "94+space",
+        "dense convolutions, two attention layers, CTC; made for reading on a CPU",
+    ),
+}
+
+
+def build(name: str, charset: Charset, sizes: dict[str, Any] | None = None) -> Model:
+    """Make a model with fresh weights.
+
+    Args:
+        name: a key of `MODELS`.
+        charset: the characters that it shall write.
+        sizes: fields of the preset's config to change; lists stand for tuples, as JSON and TOML give them.
+
+    Raises:
+        ConfigError: the name or a size is unknown; the message lists what there is.
+    """
+    preset = MODELS.get(name)
+    if preset is None:
+        raise ConfigError(f"unknown model {name!r}; known are {', '.join(MODELS)}")
+    known = [field.name for field in fields(preset.config)]
+    for key in sizes or {}:
+        if key not in known:
+            raise ConfigError(f"model {name!r} has no size {key!r}; it has {', '.join(known)}")
+    plain = {key: tuple(value) if isinstance(value, list) else value for key, value in (sizes or {}).items()}
+    return preset.build(replace(preset.config, **plain), charset)

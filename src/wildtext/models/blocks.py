@@ -1,0 +1,41 @@
+"""Layers that several architectures share."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ConvNorm(nn.Sequential):
+    """3x3 convolution without bias, batch normalisation and, unless it ends a residual branch, ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, stride: int | tuple[int, int] = 1, relu: bool = True):
+        layers: list[nn.Module] = [
+            nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+        ]
+        super().__init__(*layers, *([nn.ReLU(inplace=True)] if relu else []))
+
+
+class EncoderLayer(nn.Module):
+    """Pre-norm transformer encoder layer (Vaswani et al. 2017, with the normalisation first)."""
+
+    def __init__(self, width: int, heads: int, *, expansion: int = 4):
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"width {width} is not a multiple of {heads} attention heads")
+        self.heads = heads
+        self.norm_attention = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.projection = nn.Linear(width, width)
+        self.norm_mlp = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, expansion * width), nn.GELU(), nn.Linear(expansion * width, width))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(N, T, width) to the same shape."""
+        count, steps, width = tokens.shape
+        qkv = self.qkv(self.norm_attention(tokens)).view(count, steps, 3, self.heads, width // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(count, steps, width)
+        tokens = tokens + self.projection(attended)
+        return tokens + self.mlp(self.norm_mlp(tokens))

@@ -1,0 +1,74 @@
+"""What every recogniser promises, so that training, export and reading need to know no architecture."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from wildtext.codecs import Codec
+
+
+@dataclass(frozen=True)
+class Head:
+    """One output of a model.
+
+    Attributes:
+        codec: how its classes map to text.
+        loss: name in `wildtext.training.losses.LOSSES`.
+        weight: factor of its loss.
+        training_only: whether it is left out when the model is exported.
+    """
+
+    codec: Codec
+    loss: str
+    weight: float = 1.0
+    training_only: bool = False
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a forward pass gives.
+
+    Attributes:
+        logits: per head (N, T, C), or (N, V, T, C) in training where a head sees V views of a label.
+        maps: what a person may want to look at or a loss may supervise: ``attention`` (N, T, h, w) sums to 1 over
+            (h, w); ``column_x`` (N, w) says where in the canvas, as a share of its width, a feature column looks.
+        targets: per head with several views, the ids (N, V, L) that belong to its logits.
+    """
+
+    logits: dict[str, Tensor]
+    maps: dict[str, Tensor] = field(default_factory=dict)
+    targets: dict[str, Tensor] | None = None
+
+
+class Model(nn.Module):
+    """A recogniser: pixels in, named logits out, and nothing else.
+
+    No strings, losses, device moves or export flags live in a model.
+
+    Attributes:
+        config: frozen dataclass of sizes; with the charset it rebuilds the model.
+        heads: the outputs by name.
+        primary: name of the head that is read.
+    """
+
+    config: Any
+    heads: Mapping[str, Head]
+    primary: str
+
+    @abstractmethod
+    def forward(
+        self, images: Tensor, valid_width: Tensor | None = None, targets: dict[str, Tensor] | None = None
+    ) -> Output:
+        """Run the network.
+
+        Args:
+            images: (N, C, H, W) float32, normalised by the bundle's preprocessing.
+            valid_width: (N,) share of the width that holds the image; None means all of it.
+            targets: per head the ids (N, L) of its codec. Autoregressive heads are teacher-forced with them and decode
+                greedily, for a fixed number of steps, without.
+        """

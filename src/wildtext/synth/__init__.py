@@ -1,0 +1,5 @@
+"""Labelled word images from nothing: an endless, seeded source of samples with character boxes."""
+
+from wildtext.synth.source import SyntheticWords
+
+__all__ = ["SyntheticWords"]

@@ -1,0 +1,164 @@
+"""The bundle: one file with weights and everything that is needed to use them.
+
+A `.safetensors` bundle is for training on, an `.onnx` bundle for reading. Both carry the same JSON under the key
+``wildtext`` of their header, so nothing else is needed to rebuild the model or to read with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wildtext.charset import Charset
+from wildtext.codecs import Codec, codec_from_dict
+from wildtext.errors import BundleError, require
+from wildtext.images import Preprocessing
+
+if TYPE_CHECKING:
+    from wildtext.models import Model
+
+FORMAT = 1
+KEY = "wildtext"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a bundle says about its weights.
+
+    Attributes:
+        architecture: key of `wildtext.models.MODELS`.
+        sizes: the fields of the model's config.
+        charset: the characters that it writes.
+        codecs: per head that is read, how its classes map to text.
+        primary: the head that readings come from.
+        preprocessing: how images become its input.
+        temperature: divides the logits, for calibrated confidence.
+        parameters: number of trained values.
+        accuracy: measured word accuracy in percent, by data set.
+        training: how it was trained: recipe, steps, images seen, hours, device.
+        licence: of the weights.
+        origin: who trained it, on what.
+    """
+
+    architecture: str
+    sizes: dict[str, Any]
+    charset: Charset
+    codecs: dict[str, Codec]
+    primary: str
+    preprocessing: Preprocessing
+    temperature: float = 1.0
+    parameters: int = 0
+    accuracy: dict[str, float] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    licence: str = "unspecified"
+    origin: str = "unspecified"
+
+    @classmethod
+    def of(cls, architecture: str, model: Model, preprocessing: Preprocessing, **facts: Any) -> Bundle:
+        """Describe a model; `facts` are further attributes of the bundle."""
+        heads = {name: head for name, head in model.heads.items() if not head.training_only}
+        return cls(
+            architecture=architecture,
+            sizes=asdict(model.config),
+            charset=heads[model.primary].codec.charset,
+            codecs={name: head.codec for name, head in heads.items()},
+            primary=model.primary,
+            preprocessing=preprocessing,
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            **facts,
+        )
+
+    def to_json(self) -> str:
+        """The header's text."""
+        values = {
+            "format": FORMAT,
+            **asdict(self),
+            "charset": self.charset.to_dict(),
+            "codecs": {name: codec.to_dict() for name, codec in self.codecs.items()},
+            "preprocessing": self.preprocessing.to_dict(),
+        }
+        return json.dumps(values, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str, path: Path | str) -> Bundle:
+        """The inverse of `to_json`; `path` is for messages.
+
+        Raises:
+            BundleError: the text is not a bundle's header, or of a newer format.
+        """
+        try:
+            values = json.loads(text)
+            if values.pop("format") > FORMAT:
+                raise BundleError(f"{path} was written by a newer wildtext; upgrade wildtext to use it")
+            charset = Charset.from_dict(values.pop("charset"))
+            codecs = {name: codec_from_dict(codec, charset) for name, codec in values.pop("codecs").items()}
+            preprocessing = Preprocessing.from_dict(values.pop("preprocessing"))
+            return cls(charset=charset, codecs=codecs, preprocessing=preprocessing, **values)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BundleError(f"{path} has a damaged wildtext header: {error!r}") from error
+
+
+def read_safetensors_header(path: Path) -> Bundle:
+    """The description in a `.safetensors` bundle, without reading its weights or importing anything heavy.
+
+    Raises:
+        BundleError: the file is missing, not safetensors, or not a bundle of wildtext.
+    """
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > path.stat().st_size:
+                raise ValueError("its header is longer than the file")
+            metadata = json.loads(file.read(length)).get("__metadata__", {})
+    except OSError as error:
+        raise BundleError(f"cannot open {path}: {error.strerror}") from error
+    except (struct.error, ValueError, AttributeError) as error:
+        raise BundleError(f"{path} is not a safetensors file: {error}") from error
+    if KEY not in metadata:
+        raise BundleError(f"{path} is a safetensors file, but not a bundle of wildtext: it has no {KEY!r} header")
+    return Bundle.from_json(metadata[KEY], path)
+
+
+def save_model(path: Path, model: Model, bundle: Bundle, *, half: bool = True) -> None:
+    """Write a `.safetensors` bundle, atomically.
+
+    Args:
+        path: where to.
+        model: its weights.
+        bundle: its description.
+        half: store matrices and kernels as float16; vectors (biases, statistics of normalisation) stay float32.
+    """
+    torch = require("torch", extra="train")
+    save_file = require("safetensors.torch", extra="train").save_file
+    tensors = {}
+    for name, tensor in model.state_dict().items():
+        shrink = half and tensor.is_floating_point() and tensor.ndim > 1
+        tensors[name] = tensor.detach().to("cpu", torch.float16 if shrink else tensor.dtype).contiguous()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".part")
+    save_file(tensors, unfinished, metadata={KEY: bundle.to_json()})
+    os.replace(unfinished, path)
+
+
+def load_model(path: Path) -> tuple[Model, Bundle]:
+    """Rebuild the model of a `.safetensors` bundle, in float32 and evaluation mode.
+
+    Raises:
+        BundleError: the file is not a bundle, or its weights do not fit its description.
+        MissingExtraError: torch is not installed.
+    """
+    bundle = read_safetensors_header(path)
+    require("torch", extra="train")
+    load_file = require("safetensors.torch", extra="train").load_file
+    from wildtext.models import build
+
+    model = build(bundle.architecture, bundle.charset, bundle.sizes)
+    try:
+        model.load_state_dict(load_file(path))
+    except (RuntimeError, OSError) as error:
+        raise BundleError(f"the weights in {path} do not fit its description: {error}") from error
+    return model.float().eval(), bundle
