@@ -50,6 +50,8 @@ class Charset:
         for character in self.characters:
             if len(character) != 1:
                 raise CharsetError(f"charset {self.name!r}: {character!r} is not one code point")
+            if self.fold_case and character != character.lower():
+                raise CharsetError(f"charset {self.name!r} folds case, so no label can ever hold its {character!r}")
         repeated = [character for character, count in Counter(self.characters).items() if count > 1]
         if repeated:
             raise CharsetError(f"charset {self.name!r} lists {repeated[0]!r} more than once")
@@ -93,7 +95,7 @@ class Charset:
         path = Path(path)
         try:
             lines = path.read_text(encoding="utf-8-sig").split("\n")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:  # UnicodeDecodeError is a ValueError
             raise CharsetError(f"cannot read the charset file {path}: {error}") from error
         characters = [line.rstrip("\r") for line in lines]
         for number, character in enumerate(characters, start=1):

@@ -15,6 +15,8 @@ from wildtext.errors import ConfigError
 
 T = TypeVar("T")
 
+SHIPPED = Path(__file__).parent / "recipes"
+
 
 @dataclass(frozen=True)
 class ModelOptions:
@@ -34,8 +36,9 @@ class ModelOptions:
 class DataOptions:
     """What it is trained on and measured with. Paths are list files, folders with labels.tsv, JSON Lines or LMDB."""
 
-    train: dict[str, float] = field(default_factory=lambda: {"synth": 1.0})
-    """Sources and their shares of every batch; `synth` stands for the synthetic source."""
+    train: tuple[str, ...] = ("synth",)
+    """Sources to draw every batch from; `synth` stands for the synthetic one. SOURCE=2 takes twice as much of it as
+    SOURCE alone."""
     validation: tuple[str, ...] = ()
     """Sources to measure with while training. Choose with them, never train on them."""
     protocol: Literal["36", "62", "94"] = "36"
@@ -121,11 +124,34 @@ class Recipe:
         if not 0 <= self.optimiser.ema < 1:
             raise ConfigError(f"optimiser.ema is {self.optimiser.ema}, but must be at least 0 and below 1")
         if not self.data.train:
-            raise ConfigError("data.train is empty; name at least one source, e.g. synth = 1.0")
+            raise ConfigError('data.train is empty; name at least one source, e.g. train = ["synth"]')
+        for item in self.data.train:
+            parse_share(item)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as TOML and JSON hold them."""
         return asdict(self)
+
+
+def parse_share(item: str) -> tuple[str, float]:
+    """Split an entry of `DataOptions.train` into the source and its share.
+
+    >>> parse_share("synth"), parse_share("words.lmdb=0.5")
+    (('synth', 1.0), ('words.lmdb', 0.5))
+
+    Raises:
+        ConfigError: what follows the last equals sign is not a number above 0.
+    """
+    source, equals, share = item.rpartition("=")
+    if not equals:
+        return item, 1.0
+    try:
+        value = float(share)
+    except ValueError:
+        value = 0.0
+    if not source or not 0 < value < float("inf"):
+        raise ConfigError(f"data.train has {item!r}; write SOURCE or SOURCE=SHARE with a share above 0")
+    return source, value
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -141,6 +167,18 @@ def read_recipe(path: Path) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
     return from_dict(Recipe, values, where=str(path))
+
+
+def find_recipe(name: str) -> Recipe:
+    """The recipe in a file, or one that ships with wildtext by its name.
+
+    Raises:
+        ConfigError: there is neither; or the file is not a recipe.
+    """
+    shipped = {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
+    if name not in shipped and not Path(name).is_file():
+        raise ConfigError(f"there is no recipe {name!r}: it is no file, and wildtext ships {', '.join(shipped)}")
+    return read_recipe(shipped.get(name, Path(name)))
 
 
 def from_dict(kind: type[T], values: dict[str, Any], *, where: str) -> T:

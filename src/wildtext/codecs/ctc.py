@@ -94,7 +94,8 @@ class CTC:
         readings = {best: text_probability(probabilities, best)}
         if readings[best] <= 0.5 or top > 1:
             for prefix in _beam_search(probabilities, max(_BEAM_WIDTH, 2 * top)):
-                readings.setdefault(prefix, text_probability(probabilities, prefix))
+                if probability := text_probability(probabilities, prefix):
+                    readings.setdefault(prefix, probability)
         ranked = sorted(readings, key=lambda ids: -readings[ids])
         if ranked[0] != best:
             runs = _align(probabilities, ranked[0])

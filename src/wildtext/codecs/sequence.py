@@ -13,8 +13,8 @@ from wildtext.charset import Charset
 from wildtext.errors import CharsetError
 from wildtext.types import Alternative, Character, Floats, Prediction
 
-_BRANCHES = 8
-"""Classes that are tried at a slot when alternatives are asked for."""
+_END = 0
+"""The end token where the columns are in the order of `decode`; character i is column i + 1."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,8 @@ class Sequence:
 
         Confidence is the product of the probabilities up to and including the end token, or of all slots where none
         was written. Alternatives combine the slots' other classes, given the probabilities of this one pass; for
-        autoregressive heads that is an approximation.
+        autoregressive heads that is an approximation. One that ends earlier can be more probable than the text, which
+        stays what the best classes spell, as in the papers of these decoders.
 
         Args:
             log_probabilities: (T, C) natural logarithms.
@@ -97,23 +98,24 @@ class Sequence:
             maps: ``attention`` (T, h, w) gives the characters their spans, and ``column_x`` (w,) tells where in the
                 image each column of the attention looks; without attention a span is the whole width.
         """
-        allowed = log_probabilities.astype(np.float64)
-        for special in {self.begin, self.pad, self.unknown} - {self.end, None}:
-            allowed[:, special] = -np.inf
-        ids = allowed.argmax(axis=1)
-        ends = np.flatnonzero(ids == self.end)
+        # Columns are put in the order end, characters: other tokens are out of reach, whatever their ids, and a slot
+        # where nothing else is possible ends the text.
+        columns = [self.end, *range(self.first, self.first + len(self.charset))]
+        scores = log_probabilities[:, columns].astype(np.float64)
+        ids = scores.argmax(axis=1)
+        ends = np.flatnonzero(ids == _END)
         length = int(ends[0]) if len(ends) else len(ids)
         best = tuple(ids[: length + 1].tolist())
         spans = _spans(maps or {}, length, valid_width)
-        steps = np.exp(allowed[np.arange(len(best)), list(best)])
+        steps = np.exp(np.minimum(scores[np.arange(len(best)), list(best)], 0.0))
         return Prediction(
             text=self._text(best),
             confidence=float(steps.prod()),
             characters=tuple(
-                Character(self.charset.characters[index - self.first], float(probability), start, end)
+                Character(self.charset.characters[index - 1], float(probability), start, end)
                 for index, probability, (start, end) in zip(best, steps, spans, strict=False)
             ),
-            alternatives=tuple(self._others(allowed, best, top - 1)),
+            alternatives=tuple(self._others(scores, best, top - 1)),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -129,7 +131,7 @@ class Sequence:
         return self.first + index
 
     def _text(self, ids: tuple[int, ...]) -> str:
-        return "".join(self.charset.characters[index - self.first] for index in ids if index != self.end)
+        return "".join(self.charset.characters[index - 1] for index in ids if index != _END)
 
     def _others(self, scores: NDArray[np.float64], best: tuple[int, ...], count: int) -> list[Alternative]:
         """The most probable other sequences, found best first."""
@@ -138,21 +140,22 @@ class Sequence:
         # Best-first search is exact when a prefix is scored with the best that could still follow it.
         best_after = [0.0]
         for row in scores[::-1]:
-            onward = float(np.delete(row, self.end).max()) + best_after[0]
-            best_after.insert(0, max(float(row[self.end]), onward))
+            onward = float(row[_END + 1 :].max()) + best_after[0]
+            best_after.insert(0, max(float(row[_END]), onward))
         heap: list[tuple[float, float, tuple[int, ...]]] = [(-best_after[0], 0.0, ())]
         found: list[Alternative] = []
         while heap and len(found) < count:
             _, score, ids = heapq.heappop(heap)
             slot = len(ids)
-            if slot == len(scores) or (ids and ids[-1] == self.end):
+            if slot == len(scores) or (ids and ids[-1] == _END):
                 if ids != best:
-                    found.append(Alternative(self._text(ids), float(np.exp(score))))
+                    found.append(Alternative(self._text(ids), float(np.exp(min(score, 0.0)))))
                 continue
-            for index in np.argsort(-scores[slot])[:_BRANCHES].tolist():
+            # The n-th best sequence needs no class beyond a slot's n-th best.
+            for index in np.argsort(-scores[slot], kind="stable")[: count + 1].tolist():
                 grown = score + float(scores[slot, index])
-                rest = 0.0 if index == self.end else best_after[slot + 1]
-                if np.isfinite(grown):
+                rest = 0.0 if index == _END else best_after[slot + 1]
+                if np.isfinite(grown + rest):
                     heapq.heappush(heap, (-(grown + rest), grown, (*ids, index)))
         return found
 

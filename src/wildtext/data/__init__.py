@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from glob import glob
 from pathlib import Path
 
+from wildtext.data.concat import ConcatSource
 from wildtext.data.files import LABELS, open_jsonl, open_list
+from wildtext.data.lmdb import DATA, PART, LmdbSource
 from wildtext.data.source import LabelledSource, Source
 from wildtext.errors import DataError
 
-__all__ = ["LabelledSource", "Source", "open_source"]
+__all__ = ["ConcatSource", "LabelledSource", "LmdbSource", "Source", "open_source"]
 
 
 def open_source(path: Path | str) -> LabelledSource:
@@ -20,12 +23,26 @@ def open_source(path: Path | str) -> LabelledSource:
 
     Raises:
         DataError: there is nothing there, or nothing that is known.
+        MissingExtraError: it is an LMDB and the package lmdb is not installed.
     """
     path = Path(path)
     if path.is_dir():
-        if (path / LABELS).is_file():
-            return open_list(path / LABELS)
-        raise DataError(f"{path} holds neither {LABELS} nor an LMDB (data.mdb)")
+        return _open_folder(path)
     if not path.exists():
         raise DataError(f"there is no data at {path}")
+    if path.suffix in (".mdb", ".lmdb"):
+        return LmdbSource(path)
     return open_jsonl(path) if path.suffix == ".jsonl" else open_list(path)
+
+
+def _open_folder(folder: Path) -> LabelledSource:
+    if (folder / LABELS).is_file():
+        return open_list(folder / LABELS)
+    if (folder / DATA).is_file():
+        return LmdbSource(folder)
+    # Unlike Path.rglob, glob follows links to folders, which collections of data sets are often made of.
+    nested = [folder / found for found in sorted(glob(f"**/{DATA}", root_dir=folder, recursive=True))]
+    finished = [file.parent for file in nested if file.parent.suffix != PART]
+    if not finished:
+        raise DataError(f"{folder} holds neither {LABELS} nor, at any depth, an LMDB ({DATA})")
+    return ConcatSource(str(folder), [LmdbSource(file) for file in finished])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wildtext.charset import Charset
 from wildtext.codecs import Codec
 from wildtext.data.source import LabelledSource, Source
 from wildtext.errors import DataError, SampleError
@@ -38,19 +39,24 @@ class Usable:
 def usable(source: LabelledSource, codecs: Iterable[Codec]) -> Usable:
     """Check every label of a source against the codecs of a model, before training starts."""
     codecs = list(codecs)
-    kept = []
+    keep = np.ones(source.size, bool)
     result = Usable(np.empty(0, np.int64), source.size)
     for index in range(source.size):
-        text = source.text(index)
-        problem = label_problem(text, codecs)
+        try:
+            text = source.text(index)
+            problem = label_problem(text, codecs)
+            example = f"{source.where(index)}: {text!r}"
+        except SampleError as error:
+            problem, example = "label that cannot be read", str(error)
         if problem is None:
-            kept.append(index)
             continue
-        result.dropped[problem] += 1
-        examples = result.examples.setdefault(problem, [])
+        keep[index] = False
+        kind = problem.partition(":")[0]  # after the colon comes what differs from label to label
+        result.dropped[kind] += 1
+        examples = result.examples.setdefault(kind, [])
         if len(examples) < _EXAMPLES:
-            examples.append(f"{source.name}#{index}: {text!r}")
-    result.indices = np.array(kept, np.int64)
+            examples.append(example)
+    result.indices = np.flatnonzero(keep)
     return result
 
 
@@ -62,16 +68,17 @@ def label_problem(text: str, codecs: Iterable[Codec]) -> str | None:
     return None
 
 
-def collate(
-    draws: Sequence[tuple[Source, int]], preprocessing: Preprocessing, codecs: Sequence[Codec]
-) -> Batch:
+def collate(draws: Sequence[tuple[Source, int]], preprocessing: Preprocessing, codecs: Sequence[Codec]) -> Batch:
     """Fetch samples and bring them to the canvas.
 
     A sample that is broken or whose label does not fit is left out and named in `Batch.skipped`, never replaced.
 
     Raises:
         DataError: none of the samples could be used.
+        ValueError: there are no draws.
     """
+    if not draws:
+        raise ValueError("a batch needs at least one draw")
     samples: list[Sample] = []
     skipped: list[str] = []
     for source, index in draws:
@@ -80,7 +87,7 @@ def collate(
         except SampleError as error:
             skipped.append(str(error))
             continue
-        sample = sample.with_text(codecs[0].charset.normalize(sample.text))
+        sample = _normalized(sample, codecs[0].charset)
         if problem := label_problem(sample.text, codecs):
             skipped.append(f"{sample.source}: {sample.text!r}: {problem}")
         else:
@@ -92,15 +99,33 @@ def collate(
         images=np.stack([canvas for canvas, _ in fitted]),
         valid_width=np.array([share for _, share in fitted], np.float32),
         texts=tuple(sample.text for sample in samples),
-        boxes=tuple(_boxes_on_canvas(sample, canvas, share) for sample, (canvas, share) in zip(samples, fitted, strict=True)),
+        boxes=tuple(_boxes_on_canvas(*pair) for pair in zip(samples, fitted, strict=True)),
         sources=tuple(sample.source for sample in samples),
         skipped=tuple(skipped),
     )
 
 
-def _boxes_on_canvas(sample: Sample, canvas: NDArray[np.uint8], share: float) -> Floats | None:
+def _normalized(sample: Sample, charset: Charset) -> Sample:
+    """The sample with its label in the form of the charset; boxes follow their characters.
+
+    A character that becomes several has no box any more. Where characters merge, no box is kept.
+    """
+    text = charset.normalize(sample.text)
+    if sample.boxes is None or text == sample.text:
+        return sample.with_text(text)
+    pieces = [charset.normalize(character) for character in sample.text]
+    if "".join(pieces) != text:
+        return replace(sample, text=text, boxes=None)
+    lengths = np.array([len(piece) for piece in pieces])
+    boxes = np.repeat(sample.boxes, lengths, axis=0)
+    boxes[np.repeat(lengths > 1, lengths)] = np.nan
+    return replace(sample, text=text, boxes=boxes)
+
+
+def _boxes_on_canvas(sample: Sample, fitted: tuple[NDArray[np.uint8], float]) -> Floats | None:
     if sample.boxes is None:
         return None
+    canvas, share = fitted
     height, width = sample.image.shape[:2]
     scale = np.array([canvas.shape[1] * share / width, canvas.shape[0] / height], np.float32)
     return np.asarray(sample.boxes * scale, np.float32)

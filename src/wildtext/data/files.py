@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wildtext.errors import DataError, ImageError, SampleError
 from wildtext.images import decode
@@ -16,8 +17,11 @@ from wildtext.types import Floats, Sample
 
 LABELS = "labels.tsv"
 
+_FAR = 1e9
+"""No coordinate, in pixels, is as far out as this; also keeps infinity and what float32 cannot hold away."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Entry:
     """One line of a list: where the image is, what it says, and where its characters are."""
 
@@ -43,6 +47,10 @@ class FileSource:
         """Number of entries."""
         return len(self.entries)
 
+    def where(self, index: int) -> str:
+        """Path of an entry's image."""
+        return str(self.entries[index].path)
+
     def text(self, index: int) -> str:
         """Label of an entry, as it is stored."""
         return self.entries[index].text
@@ -55,8 +63,9 @@ class FileSource:
         """
         try:
             return self.entries[index].path.read_bytes()
-        except OSError as error:
-            raise SampleError(f"{self._where(index)}: {error.strerror}") from error
+        except (OSError, ValueError) as error:  # ValueError: a path with a null character
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise SampleError(f"{self.where(index)}: {reason}") from error
 
     def boxes(self, index: int) -> Floats | None:
         """Character boxes (len(text), 4, 2) of an entry in pixels of its image, where the list has them."""
@@ -70,29 +79,26 @@ class FileSource:
         """
         entry = self.entries[index]
         try:
-            return Sample(decode(self.content(index)), entry.text, entry.boxes, self._where(index))
+            return Sample(decode(self.content(index)), entry.text, entry.boxes, self.where(index))
         except ImageError as error:
-            raise SampleError(f"{self._where(index)}: {error}") from error
-
-    def _where(self, index: int) -> str:
-        return str(self.entries[index].path)
+            raise SampleError(f"{self.where(index)}: {error}") from error
 
 
 def open_list(path: Path) -> FileSource:
     """A list file with ``path<TAB>text`` or ``path<blank>text`` on each line, UTF-8.
 
     Only the first blank separates, so texts may contain blanks; a tab, where there is one, takes precedence, so that
-    paths may contain blanks too. Empty lines are passed over.
+    paths may contain blanks too. A tab with nothing after it is an empty label. Empty lines are passed over.
 
     Raises:
-        DataError: the file cannot be read or a line has no text.
+        DataError: the file cannot be read or a line has no path or no text.
     """
 
     def parse(line: str) -> Entry:
         image, tab, text = line.partition("\t")
         if not tab:
             image, _, text = line.partition(" ")
-        if not text:
+        if not image or not (tab or text):
             raise ValueError("expected a path, a tab and the text")
         return Entry(path.parent / image, text)
 
@@ -110,7 +116,10 @@ def open_jsonl(path: Path) -> FileSource:
         record = json.loads(line)
         if not isinstance(record, dict) or not {"path", "text"} <= record.keys():
             raise ValueError('expected an object with "path" and "text"')
-        return Entry(path.parent / record["path"], record["text"], parse_boxes(record.get("boxes"), record["text"]))
+        image, text = record["path"], record["text"]
+        if not (isinstance(image, str) and image and isinstance(text, str)):
+            raise ValueError('"path" and "text" must be strings')
+        return Entry(path.parent / image, text, parse_boxes(record.get("boxes"), text))
 
     return _open(path, parse)
 
@@ -118,16 +127,37 @@ def open_jsonl(path: Path) -> FileSource:
 def parse_boxes(value: Any, text: str) -> Floats | None:
     """Character boxes from JSON: a list with [[x, y] * 4] or null for each code point of the text.
 
+    Returns:
+        (len(text), 4, 2) float32 with NaN in place of null; None where `value` is None.
+
     Raises:
-        ValueError: their number or shape does not fit the text.
+        ValueError: their number or shape does not fit the text, or a coordinate is no number within reason.
     """
     if value is None:
         return None
-    missing = [[float("nan")] * 2] * 4
-    boxes = np.array([missing if quad is None else quad for quad in value], np.float32)
-    if boxes.shape != (len(text), 4, 2):
-        raise ValueError(f"boxes have shape {boxes.shape}, but the text {text!r} needs {(len(text), 4, 2)}")
+    if not isinstance(value, list) or len(value) != len(text):
+        found = f"{len(value)} boxes" if isinstance(value, list) else type(value).__name__
+        raise ValueError(f"the text {text!r} needs a list of {len(text)} boxes, not {found}")
+    boxes = np.full((len(text), 4, 2), np.nan, np.float32)
+    for box, quad in zip(boxes, value, strict=True):
+        if quad is not None:
+            box[:] = _parse_quad(quad)
     return boxes
+
+
+def format_boxes(boxes: Floats) -> list[list[list[float]] | None]:
+    """The inverse of `parse_boxes`: plain values for JSON, exact and short, null where a character has no box."""
+    return [[[float(str(x)), float(str(y))] for x, y in quad] if np.isfinite(quad).all() else None for quad in boxes]
+
+
+def _parse_quad(quad: Any) -> NDArray[np.float64]:
+    try:
+        corners = np.array(quad, np.float64)
+    except (ValueError, TypeError):
+        corners = np.empty(0)
+    if corners.shape != (4, 2) or not (np.abs(corners) < _FAR).all():
+        raise ValueError(f"a box is [[x, y], [x, y], [x, y], [x, y]] or null, not {json.dumps(quad)[:80]}")
+    return corners
 
 
 def _open(path: Path, parse: Callable[[str], Entry]) -> FileSource:
@@ -143,6 +173,6 @@ def _open(path: Path, parse: Callable[[str], Entry]) -> FileSource:
         if line.strip():
             try:
                 entries.append(parse(line))
-            except (ValueError, TypeError) as error:
+            except ValueError as error:
                 raise DataError(f"{path}:{number}: {error}: {line[:80]!r}") from error
     return FileSource(path, entries)

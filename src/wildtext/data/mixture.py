@@ -5,9 +5,9 @@ Nothing has to be remembered to resume: batch b is the same whenever and whereve
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from wildtext.data.source import Source
 from wildtext.errors import ConfigError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ingredient:
     """A source within a mixture.
 
@@ -48,21 +48,26 @@ class Mixture:
         seed: decides the orders.
 
     Raises:
-        ConfigError: a share is not positive, a source is empty, or the batch is too small to hold each source.
+        ConfigError: there is no source, a share is not positive, a source is empty, or the batch is too small to hold
+            each source.
     """
 
     def __init__(self, ingredients: Sequence[Ingredient], batch_size: int, seed: int = 0):
         self.ingredients = tuple(ingredients)
         self.batch_size = batch_size
         self.seed = seed
+        # The order of each source in the epoch that was drawn from last: orders of large sources take much memory.
+        self._orders: dict[int, tuple[int, NDArray[np.int64]]] = {}
+        if not ingredients:
+            raise ConfigError("there is no source of samples to train on")
         for ingredient in ingredients:
-            if ingredient.share <= 0:
-                raise ConfigError(f"{ingredient.source.name}: share {ingredient.share} must be above 0")
+            if not 0 < ingredient.share < math.inf:
+                raise ConfigError(f"{ingredient.source.name}: share {ingredient.share} must be above 0 and finite")
             if ingredient.size == 0:
                 raise ConfigError(f"{ingredient.source.name}: no usable samples to train on")
         self.counts = _apportion([ingredient.share for ingredient in ingredients], batch_size)
         for ingredient, count in zip(ingredients, self.counts, strict=True):
-            if count == 0:
+            if count < 1:
                 raise ConfigError(
                     f"a batch of {batch_size} has no place for {ingredient.source.name} with share {ingredient.share}; "
                     f"raise the batch size or the share"
@@ -80,13 +85,15 @@ class Mixture:
         if ingredient.size is None:
             return position
         epoch, place = divmod(position, ingredient.size)
-        index = int(_order(self.seed, number, epoch, ingredient.size)[place])
+        index = int(self._order(number, epoch, ingredient.size)[place])
         return index if ingredient.usable is None else int(ingredient.usable[index])
 
-
-@lru_cache(maxsize=64)
-def _order(seed: int, number: int, epoch: int, size: int) -> NDArray[np.int64]:
-    return np.random.default_rng((seed, number, epoch)).permutation(size)
+    def _order(self, number: int, epoch: int, size: int) -> NDArray[np.int64]:
+        known, order = self._orders.get(number, (-1, None))
+        if order is None or known != epoch:
+            order = np.random.default_rng((self.seed, number, epoch)).permutation(size)
+            self._orders[number] = epoch, order
+        return order
 
 
 def _apportion(shares: list[float], total: int) -> list[int]:
@@ -95,4 +102,4 @@ def _apportion(shares: list[float], total: int) -> list[int]:
     counts = np.floor(exact).astype(int)
     missing = total - int(counts.sum())
     counts[np.argsort(counts - exact, kind="stable")[:missing]] += 1
-    return counts.tolist()
+    return [int(count) for count in counts]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from wildtext.charset import Charset
 from wildtext.data.source import LabelledSource
-from wildtext.errors import ImageError, SampleError
+from wildtext.errors import DataError, SampleError
 from wildtext.evaluation.metrics import similarity
 from wildtext.inference.recognizer import Recognizer
 from wildtext.types import Image, Prediction
@@ -42,9 +42,7 @@ class Result:
         return 100 * self.correct / self.images
 
 
-def evaluate(
-    recognizer: Recognizer, source: LabelledSource, *, protocol: str = "36", batch_size: int = 64
-) -> Result:
+def evaluate(recognizer: Recognizer, source: LabelledSource, *, protocol: str = "36", batch_size: int = 64) -> Result:
     """Read every image of a source and compare with its label.
 
     Reading and label are both normalised and restricted to the protocol's characters (36 folds case and accents), then
@@ -59,29 +57,33 @@ def evaluate(
     Raises:
         DataError: the source is empty.
     """
+    if source.size == 0:
+        raise DataError(f"{source.name} has no samples to evaluate")
     characters = Charset.named(protocol)
     began = time.perf_counter()
     correct, similar, confident = 0, 0.0, 0.0
-    unreadable = []
-    predictions = recognizer.stream(_images(source), batch_size=batch_size)
-    for index, prediction in enumerate(predictions):
+    broken: dict[int, str] = {}
+    for index, prediction in enumerate(recognizer.stream(_images(source, broken), batch_size=batch_size)):
+        if not isinstance(prediction, Prediction):
+            broken.setdefault(index, f"{source.name}#{index}: {prediction}")
+            continue
         truth = characters.restrict(source.text(index))
-        if isinstance(prediction, Prediction):
-            reading = characters.restrict(prediction.text)
-            confident += prediction.confidence
-            correct += reading == truth
-            similar += similarity(reading, truth)
-        else:
-            unreadable.append(f"{source.name}#{index}: {prediction}")
+        reading = characters.restrict(prediction.text)
+        confident += prediction.confidence
+        correct += reading == truth
+        similar += similarity(reading, truth)
     count = source.size
+    unreadable = tuple(broken[index] for index in sorted(broken))
     return Result(
-        source.name, count, correct, similar / count, confident / count, tuple(unreadable), time.perf_counter() - began
+        source.name, count, correct, similar / count, confident / count, unreadable, time.perf_counter() - began
     )
 
 
-def _images(source: LabelledSource) -> Iterator[Image | bytes]:
+def _images(source: LabelledSource, broken: dict[int, str]) -> Iterator[Image | bytes]:
+    """The images in order; where one is broken its message goes to `broken` and no bytes keep its place."""
     for index in range(source.size):
         try:
             yield source[index].image
-        except SampleError:
-            yield b""  # the recogniser turns what is not an image into the error record of its place
+        except SampleError as error:
+            broken[index] = str(error)
+            yield b""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as pillow
-from PIL import ImageOps, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 from wildtext.errors import ImageError
 from wildtext.types import Image
@@ -25,6 +29,22 @@ MIN_SIDE = 2
 """Pixels; anything thinner holds no stroke."""
 
 
+_FOREIGN = {"EPS", "WMF"}
+"""Formats that are programs, which Pillow hands to an interpreter; never for files from strangers."""
+
+_ORIENTATION = 0x0112
+_TURNS: dict[Any, pillow.Transpose] = {
+    2: pillow.Transpose.FLIP_LEFT_RIGHT,
+    3: pillow.Transpose.ROTATE_180,
+    4: pillow.Transpose.FLIP_TOP_BOTTOM,
+    5: pillow.Transpose.TRANSPOSE,
+    6: pillow.Transpose.ROTATE_270,
+    7: pillow.Transpose.TRANSVERSE,
+    8: pillow.Transpose.ROTATE_90,
+}
+"""What undoes each EXIF orientation; 1 is upright."""
+
+
 def decode(image: ImageLike) -> Image:
     """Decode an image to RGB.
 
@@ -32,7 +52,7 @@ def decode(image: ImageLike) -> Image:
     CMYK is converted, and transparent pixels become white or black, whichever the visible ones stand out from.
 
     Returns:
-        (H, W, 3) uint8.
+        (H, W, 3) uint8, which may be read-only or share memory with an array that was given.
 
     Raises:
         ImageError: with the reason, and the path where there is one.
@@ -40,11 +60,11 @@ def decode(image: ImageLike) -> Image:
     if isinstance(image, np.ndarray):
         return _from_array(image)
     if isinstance(image, pillow.Image):
-        return _checked(_to_rgb(image))
+        return _from_pillow(image)
     if isinstance(image, bytes):
         return _from_bytes(image)
     if isinstance(image, (str, os.PathLike)):
-        return _from_path(Path(image))
+        return _from_path(Path(os.fsdecode(image)))
     raise ImageError(
         f"cannot read an image from {type(image).__name__}; give a path, bytes, a Pillow image or a uint8 array"
     )
@@ -55,6 +75,8 @@ def _from_path(path: Path) -> Image:
         content = path.read_bytes()
     except OSError as error:
         raise ImageError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:  # a name that no file can have
+        raise ImageError(f"{str(path)!r}: {error}") from error
     try:
         return _from_bytes(content)
     except ImageError as error:
@@ -64,18 +86,17 @@ def _from_path(path: Path) -> Image:
 def _from_bytes(content: bytes) -> Image:
     if not content:
         raise ImageError("the file is empty (0 bytes)")
+    with _guarded(), pillow.open(io.BytesIO(content)) as opened:
+        return _to_rgb(opened)
+
+
+def _from_pillow(image: pillow.Image) -> Image:
     try:
-        with pillow.open(io.BytesIO(content)) as opened:
-            _check_size(*opened.size)
-            return _checked(_to_rgb(opened))
-    except ImageError:
-        raise
-    except UnidentifiedImageError as error:
-        raise ImageError("not an image in a format that Pillow knows") from error
-    except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
-        raise ImageError(f"too large: more than {MAX_PIXELS:,} pixels are not decoded") from error
-    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise ImageError(f"damaged image: {error or type(error).__name__}") from error
+        with _guarded():
+            return _to_rgb(image)
+    except ImageError as error:
+        path = getattr(image, "filename", "")
+        raise ImageError(f"{path}: {error}" if path else str(error)) from error
 
 
 def _from_array(array: NDArray[Any]) -> Image:
@@ -87,23 +108,84 @@ def _from_array(array: NDArray[Any]) -> Image:
         )
     if array.size == 0:
         raise ImageError(f"the array is empty: shape {array.shape}")
-    if array.ndim == 3 and channels == 3:
-        return _checked(np.ascontiguousarray(array))
-    plane = array if channels == 4 else array.reshape(array.shape[:2])
-    return _checked(_to_rgb(pillow.fromarray(np.ascontiguousarray(plane))))
+    _check_size(array.shape[1], array.shape[0])
+    if channels == 4:
+        return _flatten(array)
+    if channels == 1:
+        array = np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
+    return np.ascontiguousarray(array)
+
+
+class _Silence:
+    """Hides what Pillow warns of, which is raised as an error where it matters.
+
+    `warnings.catch_warnings` alone would leave wrong filters behind when several threads decode at once.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._filters = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._filters.__exit__(None, None, None)
+
+
+_silence = _Silence()
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    """Whatever Pillow does inside ends well or in an `ImageError`."""
+    try:
+        with _silence:
+            yield
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ImageError("not an image in a format that Pillow knows") from error
+    except pillow.DecompressionBombError as error:
+        raise ImageError(f"too large: more than {MAX_PIXELS:,} pixels are not decoded") from error
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        raise ImageError(f"cannot be decoded: {error or type(error).__name__}") from error
 
 
 def _to_rgb(image: pillow.Image) -> Image:
-    turned = ImageOps.exif_transpose(image)
-    if turned.mode == "P" or "transparency" in turned.info:
-        turned = turned.convert("RGBA")
-    if turned.mode in ("LA", "La", "PA", "RGBa"):
+    _check_size(*image.size)
+    if image.format in _FOREIGN:
+        raise ImageError(f"{image.format} files are not read: they are programs; convert it to PNG first")
+    image.load()  # damage must show here, not where errors of metadata are forgiven
+    _check_size(*image.size)  # icons hold pictures of other sizes than they declare
+    turned = _upright(image)
+    if turned.mode.startswith(("I", "F")):
+        return _scale_grey(np.asarray(turned))
+    if turned.mode == "La":
+        turned = turned.convert("LA")
+    if turned.mode in ("LA", "P", "PA", "RGBa") or "transparency" in turned.info:
         turned = turned.convert("RGBA")
     if turned.mode == "RGBA":
         return _flatten(np.asarray(turned))
-    if turned.mode.startswith(("I", "F")):
-        return _scale_grey(np.asarray(turned))
     return np.asarray(turned.convert("RGB"))
+
+
+def _upright(image: pillow.Image) -> pillow.Image:
+    # Not ImageOps.exif_transpose, which refuses images whose other EXIF entries it cannot write back.
+    try:
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION))
+    except Exception:  # metadata that cannot be parsed leave the pixels as good as they are
+        return image
+    return image if turn is None else image.transpose(turn)
 
 
 def _flatten(rgba: NDArray[np.uint8]) -> Image:
@@ -119,8 +201,10 @@ def _flatten(rgba: NDArray[np.uint8]) -> Image:
 
 def _scale_grey(values: NDArray[Any]) -> Image:
     """16-bit, 32-bit and float greys to 8 bits: by their nominal range where it is known, else by their extremes."""
-    grey = np.nan_to_num(values.astype(np.float64))
-    low, high = float(grey.min()), float(grey.max())
+    grey = values.astype(np.float64)
+    finite = grey[np.isfinite(grey)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    grey = np.nan_to_num(grey, nan=low, posinf=high, neginf=low)
     if low >= 0 and high <= 255:
         low, high = (0.0, 1.0) if values.dtype.kind == "f" and high <= 1 else (0.0, 255.0)
     elif low >= 0 and high <= 65535:
@@ -134,8 +218,3 @@ def _check_size(width: int, height: int) -> None:
         raise ImageError(f"too large: {width} x {height} pixels; more than {MAX_PIXELS:,} pixels are not decoded")
     if min(width, height) < MIN_SIDE:
         raise ImageError(f"too small: {width} x {height} pixels; text needs at least {MIN_SIDE} in both directions")
-
-
-def _checked(image: Image) -> Image:
-    _check_size(image.shape[1], image.shape[0])
-    return image

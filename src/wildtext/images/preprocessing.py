@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,10 @@ class Fixed:
     height: int
     width: int
 
+    def __post_init__(self) -> None:
+        if min(self.height, self.width) < 1:
+            raise ConfigError(f"a canvas of {self.height} x {self.width} pixels holds nothing; give at least 1 x 1")
+
     def content_width(self, height: int, width: int) -> int:
         """Pixels of the canvas width that an image of this size fills."""
         return self.width
@@ -44,6 +48,15 @@ class Padded:
     width: int
     min_width: int
     multiple: int = 1
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width) < 1:
+            raise ConfigError(f"a canvas of {self.height} x {self.width} pixels holds nothing; give at least 1 x 1")
+        if not 0 <= self.min_width <= self.width or self.multiple < 1:
+            raise ConfigError(
+                f"a padded canvas needs 0 <= min_width <= width and multiple >= 1, not min_width {self.min_width}, "
+                f"width {self.width}, multiple {self.multiple}"
+            )
 
     def content_width(self, height: int, width: int) -> int:
         """Pixels of the canvas width that an image of this size fills."""
@@ -65,7 +78,7 @@ class Preprocessing:
         canvas: the size that images are brought to.
         color: channel order of the model's input; `grey` has one channel (ITU-R 601 luma).
         interpolation: Pillow's filter, antialiased when it shrinks.
-        scale, mean, std: model input is ``(pixel * scale - mean) / std``; mean and std have one value, or one a channel.
+        scale, mean, std: model input is ``(pixel * scale - mean) / std``; mean and std have one value or one a channel.
         pad_value: value of padded columns, after normalisation.
         vertical: what happens to crops at least twice as high as wide. `rotate` turns them counter-clockwise, `best-of`
             also reads them upright and turned clockwise, and the most confident reading wins.
@@ -79,6 +92,22 @@ class Preprocessing:
     std: tuple[float, ...] = (0.5,)
     pad_value: float = 0.0
     vertical: Vertical = "best-of"
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("color", self.color, get_args(Color)),
+            ("interpolation", self.interpolation, get_args(Interpolation)),
+            ("vertical", self.vertical, get_args(Vertical)),
+        ):
+            if value not in known:
+                raise ConfigError(f"{name} {value!r} is unknown; choose from {', '.join(known)}")
+        if {len(self.mean), len(self.std)} - {1, self.channels}:
+            raise ConfigError(
+                f"mean and std need one value, or one for each of {self.channels} channels of {self.color} input, "
+                f"not {len(self.mean)} and {len(self.std)}"
+            )
+        if 0 in self.std:
+            raise ConfigError(f"std divides pixels, so none of its values may be 0: {self.std}")
 
     @property
     def channels(self) -> int:
@@ -100,7 +129,8 @@ class Preprocessing:
             image: (h, w, 3) uint8 RGB.
 
         Returns:
-            The canvas, (H, W, C) uint8 (padding is zero until `normalize`), and the share of its width in use, in (0, 1].
+            The canvas, (H, W, C) uint8 (padding is zero until `normalize`), and the share of its width that the image
+            fills, in (0, 1].
         """
         height, width = image.shape[:2]
         content = self.canvas.content_width(height, width)
@@ -145,7 +175,7 @@ class Preprocessing:
         """The inverse of `to_dict`.
 
         Raises:
-            ConfigError: the canvas is of a kind that this version does not know.
+            ConfigError: the canvas is of a kind that this version does not know, or a value makes no sense.
         """
         values = dict(values)
         canvas = dict(values.pop("canvas"))

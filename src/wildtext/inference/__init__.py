@@ -1,0 +1,1 @@
+"""Reading: the recogniser, what runs it, and export."""

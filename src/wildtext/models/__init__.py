@@ -10,6 +10,7 @@ from wildtext.charset import Charset
 from wildtext.errors import ConfigError
 from wildtext.images import Fixed, Preprocessing
 from wildtext.models.contract import Head, Model, Output
+from wildtext.models.dtrb import DTRB, DTRBConfig
 from wildtext.models.wildnet import WildNet, WildNetConfig
 
 __all__ = ["MODELS", "Head", "Model", "Output", "Preset", "build"]
@@ -34,6 +35,8 @@ class Preset:
     summary: str
 
 
+_DTRB_INPUT = Preprocessing(Fixed(32, 100), color="grey")
+
 MODELS: dict[str, Preset] = {
     "wildnet": Preset(
         WildNet,
@@ -41,6 +44,41 @@ MODELS: dict[str, Preset] = {
         Preprocessing(Fixed(32, 128)),
         "94+space",
         "dense convolutions, two attention layers, CTC; made for reading on a CPU",
+    ),
+    "crnn": Preset(
+        DTRB,
+        DTRBConfig(),
+        _DTRB_INPUT,
+        "36",
+        "VGG, BiLSTM, CTC (Shi, Bai and Yao 2017)",
+    ),
+    "rare": Preset(
+        DTRB,
+        DTRBConfig(transformation="tps", prediction="attention"),
+        _DTRB_INPUT,
+        "36",
+        "thin-plate spline, VGG, BiLSTM, attention (Shi et al. 2016)",
+    ),
+    "star-net": Preset(
+        DTRB,
+        DTRBConfig(transformation="tps", trunk="resnet"),
+        _DTRB_INPUT,
+        "36",
+        "thin-plate spline, ResNet, BiLSTM, CTC (Liu et al. 2016)",
+    ),
+    "rosetta": Preset(
+        DTRB,
+        DTRBConfig(trunk="resnet", sequence="none"),
+        _DTRB_INPUT,
+        "36",
+        "ResNet and CTC (Borisyuk, Gordo and Sivakumar 2018)",
+    ),
+    "trba": Preset(
+        DTRB,
+        DTRBConfig(transformation="tps", trunk="resnet", prediction="attention"),
+        _DTRB_INPUT,
+        "36",
+        "thin-plate spline, ResNet, BiLSTM, attention (Baek et al. 2019)",
     ),
 }
 

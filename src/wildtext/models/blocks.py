@@ -38,4 +38,5 @@ class EncoderLayer(nn.Module):
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
         attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(count, steps, width)
         tokens = tokens + self.projection(attended)
-        return tokens + self.mlp(self.norm_mlp(tokens))
+        out: Tensor = tokens + self.mlp(self.norm_mlp(tokens))
+        return out

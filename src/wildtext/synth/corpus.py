@@ -92,8 +92,8 @@ class Corpus:
 
 def _read_words(path: Path) -> list[str]:
     try:
-        words = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+        words = path.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, ValueError) as error:  # UnicodeDecodeError is a ValueError
         raise DataError(f"cannot read the word list {path}: {error}") from error
     words = [word.strip() for word in words if word.strip()]
     if not words:
@@ -139,7 +139,8 @@ def _number(random: Random) -> str:
     if form == 6:
         return f"{int(random.integers(0, 24))}:{_digits(2, random)}{_pick(('', '', 'am', 'PM'), random)}"
     if form == 7:
-        return f"{_digits(3, random)}-{_digits(int(random.integers(3, 5)), random)}{_pick(('', '-' + _digits(4, random)), random)}"
+        number = f"{_digits(3, random)}-{_digits(int(random.integers(3, 5)), random)}"
+        return number + _pick(("", "-" + _digits(4, random)), random)
     return f"{int(random.integers(1, 100))},{_digits(3, random)}"
 
 

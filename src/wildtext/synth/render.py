@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from PIL import ImageDraw
 from wildtext.synth.fonts import Typeface
 from wildtext.types import Floats
 
-Points = NDArray[np.float64]
+Points = NDArray[np.floating[Any]]
 Random = np.random.Generator
 
 _MAX_ASPECT = 12.0
@@ -131,7 +132,8 @@ class Warp:
         """(..., 2) scene units to pixels of the line."""
         flat = _project(self.inverse, points)
         lowered = flat[..., 1] - self._offset(flat[..., 0])
-        return np.stack([flat[..., 0], lowered], axis=-1) * self.unit + self.centre
+        on_line: Points = np.stack([flat[..., 0], lowered], axis=-1) * self.unit + self.centre
+        return on_line
 
     def _offset(self, x: Points) -> Points:
         relative = x / self.half_width
@@ -158,7 +160,7 @@ def seen(line: Line, random: Random) -> tuple[Floats, Floats]:
         mask = _draw_plane(line.mask, warp, low, scale, (width, height))
     else:
         mask = _draw_mesh(line.mask, warp, low, scale, (width, height))
-    return np.asarray(mask, np.float32) / 255, boxes
+    return np.asarray(mask, np.float32) / np.float32(255), boxes
 
 
 def _margins(low: Points, high: Points, random: Random) -> tuple[Points, Points]:
@@ -175,9 +177,7 @@ def _margins(low: Points, high: Points, random: Random) -> tuple[Points, Points]
     return low - around[:2], high + around[2:]
 
 
-def _draw_plane(
-    mask: pillow.Image, warp: Warp, low: Points, scale: Points, size: tuple[int, int]
-) -> pillow.Image:
+def _draw_plane(mask: pillow.Image, warp: Warp, low: Points, scale: Points, size: tuple[int, int]) -> pillow.Image:
     """Exact for unbent lines: one homography from the crop back to the line."""
     to_scene = np.array([[1 / scale[0], 0, low[0]], [0, 1 / scale[1], low[1]], [0, 0, 1]])
     to_line = np.array([[warp.unit, 0, warp.centre[0]], [0, warp.unit, warp.centre[1]], [0, 0, 1]])

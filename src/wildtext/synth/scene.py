@@ -8,15 +8,18 @@ from __future__ import annotations
 import io
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as pillow
 from PIL import ImageFilter
 
 from wildtext.errors import DataError
-from wildtext.types import Floats, Image
+from wildtext.types import Image
 
 Random = np.random.Generator
+Picture = NDArray[np.floating[Any]]
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _PHOTO_SIDE = 640
@@ -41,27 +44,28 @@ class Backgrounds:
                 raise DataError(f"no photographs (.jpg, .jpeg, .png) in {folder}")
         self._open = lru_cache(maxsize=1024)(_open_photo)
 
-    def sample(self, height: int, width: int, random: Random) -> Floats:
+    def sample(self, height: int, width: int, random: Random) -> Picture:
         """One background of the given size."""
         kind = random.random()
         if self.paths and kind < 0.5:
             return self._photo(height, width, random)
         base = random.uniform(0, 255, 3) if random.random() < 0.5 else np.full(3, random.uniform(0, 255))
-        picture = np.broadcast_to(base, (height, width, 3)).astype(np.float32)
+        picture: Picture = np.broadcast_to(base, (height, width, 3)).astype(np.float32)
         if kind > 0.65:
             picture = picture + _gradient(height, width, random) * random.normal(0, 45, 3).astype(np.float32)
         if kind > 0.75:
             picture = picture + _clouds(height, width, random) * np.float32(45 * random.random() ** 1.5)
         return picture
 
-    def _photo(self, height: int, width: int, random: Random) -> Floats:
+    def _photo(self, height: int, width: int, random: Random) -> Picture:
         photo = self._open(self.paths[int(random.integers(len(self.paths)))])
         # Small pieces enlarged are smooth surfaces, large pieces shrunk are clutter.
         zoom = float(np.exp(random.uniform(np.log(0.15), np.log(2.0))))
         zoom = min(zoom, photo.width / width, photo.height / height)
-        left = random.uniform(0, photo.width - width * zoom)
-        top = random.uniform(0, photo.height - height * zoom)
-        box = (left, top, left + width * zoom, top + height * zoom)
+        # Rounding must not push the piece over the edge of the photograph.
+        left = random.random() * max(photo.width - width * zoom, 0.0)
+        top = random.random() * max(photo.height - height * zoom, 0.0)
+        box = (left, top, min(left + width * zoom, photo.width), min(top + height * zoom, photo.height))
         piece = photo.resize((width, height), pillow.Resampling.BILINEAR, box=box)
         picture = np.asarray(piece, np.float32)
         if random.random() < 0.5:
@@ -81,16 +85,16 @@ def _open_photo(path: Path) -> pillow.Image:
     return photo
 
 
-def _gradient(height: int, width: int, random: Random) -> Floats:
+def _gradient(height: int, width: int, random: Random) -> Picture:
     """(H, W, 1) a linear ramp in a random direction, in [-1, 1]."""
     angle = random.uniform(0, 2 * np.pi)
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :] * np.float32(np.cos(angle))
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None] * np.float32(np.sin(angle))
-    ramp: Floats = (x + y)[..., None]
+    ramp: Picture = (x + y)[..., None]
     return ramp
 
 
-def _clouds(height: int, width: int, random: Random) -> Floats:
+def _clouds(height: int, width: int, random: Random) -> Picture:
     """(H, W, 1) smooth noise of a random grain, about unit variance."""
     cells = max(2, int(height / np.exp(random.uniform(0.3, 2.8))))
     shape = (cells, max(2, round(cells * width / height)))
@@ -98,7 +102,7 @@ def _clouds(height: int, width: int, random: Random) -> Floats:
     return np.asarray(small.resize((width, height), pillow.Resampling.BICUBIC))[..., None]
 
 
-def compose(mask: Floats, backgrounds: Backgrounds, random: Random) -> Floats:
+def compose(mask: Picture, backgrounds: Backgrounds, random: Random) -> Picture:
     """Paint a word.
 
     Args:
@@ -126,11 +130,11 @@ def compose(mask: Floats, backgrounds: Backgrounds, random: Random) -> Floats:
         picture = _outline(picture, mask, ink, random)
     opacity = np.float32(random.uniform(0.7, 1.0) if random.random() < 0.4 else 1.0)
     alpha = mask[..., None] * opacity
-    painted: Floats = picture * (1 - alpha) + paint * alpha
+    painted: Picture = picture * (1 - alpha) + paint * alpha
     return painted
 
 
-def _contrasting(ground: Floats, random: Random) -> Floats:
+def _contrasting(ground: Picture, random: Random) -> Picture:
     """A colour that stands out from the ground: mostly strongly, sometimes hardly."""
     wanted = 40 + 150 * random.random() if random.random() < 0.8 else random.uniform(20, 60)
     level = float(ground @ _LUMA)
@@ -150,7 +154,7 @@ def _contrasting(ground: Floats, random: Random) -> Floats:
     return best
 
 
-def _shadow(picture: Floats, mask: Floats, ink: Floats, random: Random) -> Floats:
+def _shadow(picture: Picture, mask: Picture, ink: Picture, random: Random) -> Picture:
     """A copy of the text, shifted and blurred, under it."""
     reach = max(1, mask.shape[0] // 12)
     shift = random.integers(-reach, reach + 1, 2)
@@ -159,23 +163,23 @@ def _shadow(picture: Floats, mask: Floats, ink: Floats, random: Random) -> Float
         copy = copy.filter(ImageFilter.BoxBlur(random.uniform(0.4, 2)))
     alpha = np.asarray(copy, np.float32)[..., None] / 255 * np.float32(random.uniform(0.3, 1))
     colour = np.float32(0 if ink @ _LUMA > 90 else 255 * random.random())
-    shaded: Floats = picture * (1 - alpha) + colour * alpha
+    shaded: Picture = picture * (1 - alpha) + colour * alpha
     return shaded
 
 
-def _outline(picture: Floats, mask: Floats, ink: Floats, random: Random) -> Floats:
+def _outline(picture: Picture, mask: Picture, ink: Picture, random: Random) -> Picture:
     """A border around the glyphs in a colour of its own."""
     grown = _as_image(mask).filter(ImageFilter.MaxFilter(3 if random.random() < 0.7 else 5))
     alpha = np.asarray(grown, np.float32)[..., None] / 255
-    outlined: Floats = picture * (1 - alpha) + _contrasting(ink, random) * alpha
+    outlined: Picture = picture * (1 - alpha) + _contrasting(ink, random) * alpha
     return outlined
 
 
-def _as_image(mask: Floats) -> pillow.Image:
+def _as_image(mask: Picture) -> pillow.Image:
     return pillow.fromarray((mask * 255).astype(np.uint8))
 
 
-def capture(picture: Floats, random: Random) -> Image:
+def capture(picture: Picture, random: Random) -> Image:
     """What light, lens, sensor and file format do to the scene."""
     height, width = picture.shape[:2]
     if random.random() < 0.25:

@@ -1,0 +1,1 @@
+"""Training: losses, optimiser, state and the loop."""

@@ -41,6 +41,8 @@ def batches(
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         worker_init_fn=_one_thread,
+        # A generator of its own keeps the loader from drawing on torch's, whose state a resumed run takes up.
+        generator=torch.Generator(),
     )
     return iter(loader)
 

@@ -8,7 +8,7 @@ import logging
 import platform
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import torch
 
 from wildtext.charset import Charset
 from wildtext.codecs import Codec
-from wildtext.config import Recipe
+from wildtext.config import Recipe, parse_share
 from wildtext.data import LabelledSource, open_source
 from wildtext.data.collate import usable
 from wildtext.data.mixture import Ingredient, Mixture
@@ -40,8 +40,8 @@ log = logging.getLogger("wildtext.train")
 def train(recipe: Recipe, folder: Path, *, resume: bool = False, seconds: float | None = None) -> Path:
     """Train a model.
 
-    The folder gets `recipe.json`, `log.jsonl`, `state.safetensors` (to resume from) and `best.safetensors`, the bundle of
-    the averaged weights with the best validation accuracy (or the last ones, without validation data).
+    The folder gets `recipe.json`, `log.jsonl`, `state.safetensors` (to resume from) and `best.safetensors`, the bundle
+    of the averaged weights with the best validation accuracy (or the last ones, without validation data).
 
     Args:
         recipe: what to do.
@@ -89,14 +89,12 @@ class Run:
             torch.set_num_threads(recipe.loop.threads)
         torch.manual_seed(recipe.seed)
         model, self.preprocessing = _make_model(recipe)
-        model.to(self.device, memory_format=torch.channels_last)
+        model.to(self.device)
         self.codecs: dict[str, Codec] = {name: head.codec for name, head in model.heads.items()}
         self.mixture = _make_mixture(recipe, list(self.codecs.values()))
         self.validation = [_open_validation(path) for path in recipe.data.validation]
         average = copy.deepcopy(model).requires_grad_(False)
-        self.state = TrainingState(
-            model, average, make_optimiser(model, recipe.optimiser), recipe=recipe.to_dict()
-        )
+        self.state = TrainingState(model, average, make_optimiser(model, recipe.optimiser), recipe=recipe.to_dict())
         self._since = _Progress(time.monotonic(), 0, 0.0)
 
     @property
@@ -158,7 +156,7 @@ class Run:
                 f"last state with --resume. Samples: {', '.join(batch.sources[:5])} ..."
             )
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip)
         optimiser.step()
         update_average(self.state.average, model, options.ema, self.state.step)
@@ -206,8 +204,6 @@ class Run:
             save_model(self.best_path, average, self._describe(bundle, accuracy))
 
     def _describe(self, bundle: Bundle, accuracy: dict[str, float]) -> Bundle:
-        from dataclasses import replace
-
         training = {
             "recipe": self.recipe.to_dict(),
             "steps": self.state.step,
@@ -261,9 +257,9 @@ def _make_model(recipe: Recipe) -> tuple[Model, Preprocessing]:
 
 def _make_mixture(recipe: Recipe, codecs: list[Codec]) -> Mixture:
     ingredients = []
-    for name, share in recipe.data.train.items():
+    for name, share in map(parse_share, recipe.data.train):
         if name == "synth":
-            ingredients.append(Ingredient(_make_synth(recipe), share))
+            ingredients.append(Ingredient(_make_synth(recipe, codecs[0].charset), share))
             continue
         source = open_source(name)
         checked = usable(source, codecs)
@@ -274,7 +270,7 @@ def _make_mixture(recipe: Recipe, codecs: list[Codec]) -> Mixture:
     return Mixture(ingredients, recipe.loop.batch_size, recipe.seed)
 
 
-def _make_synth(recipe: Recipe) -> SyntheticWords:
+def _make_synth(recipe: Recipe, charset: Charset) -> SyntheticWords:
     paths = {
         name: Path(value) if value else None
         for name, value in (
@@ -283,7 +279,7 @@ def _make_synth(recipe: Recipe) -> SyntheticWords:
             ("backgrounds", recipe.synth.backgrounds),
         )
     }
-    return SyntheticWords(recipe.seed, **paths)
+    return SyntheticWords(recipe.seed, charset=charset, **paths)
 
 
 def _open_validation(path: str) -> LabelledSource:

@@ -84,9 +84,7 @@ class TrainingState:
         for name, value in _below(tensors, "optimiser.").items():
             index, _, moment = name.partition(".")
             moments.setdefault(int(index), {})[moment] = value
-        self.optimiser.load_state_dict(
-            {"state": moments, "param_groups": self.optimiser.state_dict()["param_groups"]}
-        )
+        self.optimiser.load_state_dict({"state": moments, "param_groups": self.optimiser.state_dict()["param_groups"]})
         torch.set_rng_state(tensors["random"])
         if "random.cuda" in tensors and torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["random.cuda"])

@@ -1,0 +1,1 @@
+"""Bundles of weights: the format, and those that ship."""

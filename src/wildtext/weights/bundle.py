@@ -133,14 +133,14 @@ def save_model(path: Path, model: Model, bundle: Bundle, *, half: bool = True) -
         half: store matrices and kernels as float16; vectors (biases, statistics of normalisation) stay float32.
     """
     torch = require("torch", extra="train")
-    save_file = require("safetensors.torch", extra="train").save_file
+    safetensors = require("safetensors.torch", extra="train")
     tensors = {}
     for name, tensor in model.state_dict().items():
         shrink = half and tensor.is_floating_point() and tensor.ndim > 1
         tensors[name] = tensor.detach().to("cpu", torch.float16 if shrink else tensor.dtype).contiguous()
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
-    save_file(tensors, unfinished, metadata={KEY: bundle.to_json()})
+    unfinished.write_bytes(safetensors.save(tensors, metadata={KEY: bundle.to_json()}))
     os.replace(unfinished, path)
 
 

@@ -1,0 +1,109 @@
+"""Read files and print a row for each: for people as a table, for programs as JSON Lines or CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from wildtext.images import ImageLike
+from wildtext.images.listing import list_images
+from wildtext.inference.loading import load
+from wildtext.types import Prediction
+
+Form = Literal["table", "jsonl", "csv"]
+Row = Callable[[str, Prediction | Exception], None]
+
+STDIN = "-"
+_BAR_FROM = 200
+"""Fewer images than this are read before a bar could be looked at."""
+
+
+def read_paths(
+    arguments: Iterable[str], *, model: str, form: Form, top: int, batch_size: int, threads: int, device: str
+) -> int:
+    """Read the images that the arguments name and print a row for each, in order, in bounded memory.
+
+    Returns:
+        How many images could not be read.
+    """
+    paths = list(list_images(arguments))
+    recognizer = load(model, device=device, threads=threads)
+    write = _WRITERS[form](sys.stdout, top, paths)
+    failed = 0
+    results = recognizer.stream(map(_content, paths), top=top, batch_size=batch_size)
+    for path, result in zip(_with_bar(paths), results, strict=True):
+        failed += not isinstance(result, Prediction)
+        write(path, result)
+    sys.stdout.flush()
+    if failed and form == "table":
+        print(f"{failed} of {len(paths)} images could not be read", file=sys.stderr)
+    return failed
+
+
+def _content(path: str) -> ImageLike:
+    return sys.stdin.buffer.read() if path == STDIN else Path(path)
+
+
+def _with_bar(paths: Sequence[str]) -> Iterator[str]:
+    """The paths, under a progress bar where there are many and a terminal to see it on."""
+    console = Console(stderr=True)
+    if not console.is_terminal or len(paths) < _BAR_FROM:
+        yield from paths
+        return
+    columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    # Rows go above the bar where both share a terminal, and past it where they go to a file.
+    with Progress(*columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as progress:
+        yield from progress.track(paths)
+
+
+def _reason(path: str, error: Exception) -> str:
+    """The error without the path in front, which has a column of its own."""
+    return str(error).removeprefix(f"{path}: ")
+
+
+def _table(stream: TextIO, top: int, paths: Sequence[str]) -> Row:
+    width = min(max((len(path) for path in paths), default=0), 60)
+
+    def write(path: str, result: Prediction | Exception) -> None:
+        shown = path if len(path) <= width else "…" + path[1 - width :]
+        if isinstance(result, Prediction):
+            others = "".join(f"   {other.text} {other.confidence:.1%}" for other in result.alternatives)
+            print(f"{shown:<{width}}  {result.confidence:>6.1%}  {result.text}{others}")
+        else:
+            print(f"{shown:<{width}}   error  {_reason(path, result)}")
+
+    return write
+
+
+def _jsonl(stream: TextIO, top: int, paths: Sequence[str]) -> Row:
+    def write(path: str, result: Prediction | Exception) -> None:
+        record: dict[str, Any] = {"path": path}
+        record |= result.to_dict() if isinstance(result, Prediction) else {"error": _reason(path, result)}
+        print(json.dumps(record, ensure_ascii=False))
+
+    return write
+
+
+def _csv(stream: TextIO, top: int, paths: Sequence[str]) -> Row:
+    rows = csv.writer(stream, lineterminator="\n")
+    others = [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("text", "confidence")]
+    rows.writerow(["path", "text", "confidence", "error", *others])
+
+    def write(path: str, result: Prediction | Exception) -> None:
+        if isinstance(result, Prediction):
+            others = [value for other in result.alternatives for value in (other.text, f"{other.confidence:.6f}")]
+            rows.writerow([path, result.text, f"{result.confidence:.6f}", "", *others])
+        else:
+            rows.writerow([path, "", "", _reason(path, result)])
+
+    return write
+
+
+_WRITERS: dict[Form, Callable[[TextIO, int, Sequence[str]], Row]] = {"table": _table, "jsonl": _jsonl, "csv": _csv}

@@ -1,0 +1,143 @@
+"""Write an `.onnx` bundle, and prove that it reads like the model it came from."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wildtext.codecs import log_softmax
+from wildtext.errors import BundleError, require
+from wildtext.inference.onnx_runtime import MAP_PREFIX, OnnxRuntime
+from wildtext.inference.torch_runtime import TorchRuntime
+from wildtext.models import Model
+from wildtext.types import Floats
+from wildtext.weights.bundle import KEY, Bundle, load_model
+
+_OPSET = 20
+_TOLERANCE = 1e-3
+_LARGE = 1024
+"""Constants with at least so many values are stored as float16."""
+
+
+def export(model: Path, out: Path) -> None:
+    """Turn a `.safetensors` bundle into an `.onnx` bundle with a dynamic batch.
+
+    Weights are stored as float16 and computed with as float32, so the file gives what the float16 weights of the
+    `.safetensors` bundle give. It is kept only if onnxruntime agrees with torch in text, and in logits within 1e-3, at
+    batch 1, 2 and 7.
+
+    Raises:
+        BundleError: the bundle cannot be read, or the two disagree; nothing is written then.
+        MissingExtraError: torch, onnx or onnxscript is not installed.
+    """
+    network, bundle = load_model(model)
+    _round_weights(network)
+    unfinished = out.with_name(out.name + ".part")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _write(network, bundle, unfinished)
+        _prove(network, bundle, unfinished)
+        os.replace(unfinished, out)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+class _Graph(nn.Module):
+    """The heads that are read and the maps, as a tuple, which is what ONNX knows."""
+
+    def __init__(self, model: Model):
+        super().__init__()
+        self.model = model
+        self.heads = [name for name, head in model.heads.items() if not head.training_only]
+
+    def forward(self, images: Tensor, valid_width: Tensor) -> tuple[Tensor, ...]:
+        output = self.model(images, valid_width)
+        return (*(output.logits[name] for name in self.heads), *output.maps.values())
+
+
+def _write(network: Model, bundle: Bundle, path: Path) -> None:
+    onnx = require("onnx", extra="train")
+    require("onnxscript", extra="train")
+    images, shares = _noise(bundle, 2)
+    example = (torch.from_numpy(images), torch.from_numpy(shares))
+    with torch.no_grad():
+        maps = network(*example).maps
+    graph = _Graph(network)
+    names = [*graph.heads, *(MAP_PREFIX + name for name in maps)]
+    batch = torch.export.Dim("batch", min=1, max=4096)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns about its own use of torch
+        program = torch.onnx.export(
+            graph,
+            example,
+            input_names=["images", "valid_width"],
+            output_names=names,
+            dynamic_shapes=({0: batch}, {0: batch}),
+            opset_version=_OPSET,
+            dynamo=True,
+            # Folding batch normalisation here would make weights that float16 cannot hold; onnxruntime does it on load.
+            optimize=False,
+            verbose=False,
+        )
+    assert program is not None
+    proto = program.model_proto
+    _store_half(onnx, proto)
+    onnx.helper.set_model_props(proto, {KEY: bundle.to_json()})
+    path.write_bytes(proto.SerializeToString())
+
+
+def _store_half(onnx, proto) -> None:  # type: ignore[no-untyped-def]  # onnx's own types are generated
+    """Keep large float32 constants as float16 with a cast behind, which onnxruntime folds away when it loads."""
+    casts = []
+    for tensor in proto.graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < _LARGE or values.ndim < 2:
+            continue
+        half = values.astype(np.float16)
+        if not np.array_equal(half.astype(np.float32), values):
+            continue  # a computed constant rather than a stored weight: it must stay exact
+        name = tensor.name
+        tensor.CopyFrom(onnx.numpy_helper.from_array(half, name + ".half"))
+        casts.append(onnx.helper.make_node("Cast", [name + ".half"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *proto.graph.node]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+
+
+def _round_weights(network: Model) -> None:
+    """Round matrices as the bundle stores them, for bundles that hold float32."""
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim > 1:
+                parameter.copy_(parameter.half().float())
+
+
+def _prove(network: Model, bundle: Bundle, path: Path) -> None:
+    exported, reference = OnnxRuntime(path, "cpu"), TorchRuntime(network)
+    for count in (1, 2, 7):
+        images, shares = _noise(bundle, count)
+        got, wanted = exported.run(images, shares), reference.run(images, shares)
+        for name, codec in bundle.codecs.items():
+            error = float(np.abs(got.logits[name] - wanted.logits[name]).max())
+            texts = [[codec.decode(row).text for row in log_softmax(raw.logits[name])] for raw in (got, wanted)]
+            if error > _TOLERANCE or texts[0] != texts[1]:
+                raise BundleError(
+                    f"the exported graph disagrees with torch at batch {count}, head {name!r}: logits differ by "
+                    f"{error:.2g} (at most {_TOLERANCE:g} is accepted), texts {texts[0]} and {texts[1]}"
+                )
+
+
+def _noise(bundle: Bundle, count: int) -> tuple[Floats, Floats]:
+    """Smooth random pictures in the range of the model's input."""
+    canvas, random = bundle.preprocessing.canvas, np.random.default_rng(count)
+    coarse = random.integers(0, 256, (count, canvas.height // 4, -(-canvas.width // 8), bundle.preprocessing.channels))
+    pixels = coarse.astype(np.uint8).repeat(4, axis=1).repeat(8, axis=2)[:, :, : canvas.width]
+    shares = np.ones(count, np.float32)
+    return bundle.preprocessing.normalize(np.ascontiguousarray(pixels), shares), shares

@@ -1,0 +1,48 @@
+"""From a name or path to a recogniser."""
+
+from __future__ import annotations
+
+from wildtext.errors import BundleError, ConfigError, require
+from wildtext.inference.onnx_runtime import OnnxRuntime
+from wildtext.inference.recognizer import Recognizer
+from wildtext.weights.bundle import load_model
+from wildtext.weights.catalogue import find
+
+
+def load(model: str = "default", *, device: str = "auto", threads: int = 0) -> Recognizer:
+    """Load a recogniser.
+
+    >>> import wildtext
+    >>> recognizer = wildtext.load()
+    >>> recognizer.bundle.architecture
+    'wildnet'
+
+    Args:
+        model: a name from `wildtext models`, or the path of an `.onnx` or `.safetensors` bundle. Reading with
+            `.safetensors` needs torch.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        threads: CPU threads of one call; 0 takes the processors that this process may use. For `.safetensors` it sets
+            torch's number of threads, which all of the process shares.
+
+    Raises:
+        BundleError: there is no such model, or its file is damaged.
+        ConfigError: the device cannot be used, or `threads` is negative.
+        MissingExtraError: a `.safetensors` bundle was given and torch is not installed.
+    """
+    if threads < 0:
+        raise ConfigError(f"threads is {threads}, but must be 0 (automatic) or more")
+    path = find(str(model), suffix=".onnx")
+    if path.suffix == ".onnx":
+        runtime = OnnxRuntime(path, device, threads)
+        return Recognizer(runtime.bundle, runtime)
+    if path.suffix != ".safetensors":
+        raise BundleError(f"{path} is neither an .onnx nor a .safetensors bundle")
+    torch = require("torch", extra="train")
+    network, bundle = load_model(path)
+    from wildtext.inference.torch_runtime import TorchRuntime
+
+    if threads:
+        torch.set_num_threads(threads)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Recognizer(bundle, TorchRuntime(network, device))

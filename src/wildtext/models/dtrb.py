@@ -1,0 +1,223 @@
+"""The four-slot family of Baek et al., "What Is Wrong With Scene Text Recognition Model Comparisons?" (ICCV 2019).
+
+Transformation, trunk, sequence and prediction combine freely; CRNN, RARE, STAR-Net, Rosetta and TRBA are choices of
+them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from wildtext.charset import Charset
+from wildtext.codecs import CTC, Sequence
+from wildtext.errors import ConfigError
+from wildtext.models.contract import Head, Model, Output
+from wildtext.models.tps import Rectifier
+from wildtext.models.trunks import TRUNKS
+
+
+@dataclass(frozen=True)
+class DTRBConfig:
+    """Slots and sizes of `DTRB`.
+
+    Attributes:
+        transformation: `tps` straightens the image first.
+        trunk: convolutions that turn the image into columns.
+        sequence: `bilstm` lets the columns know each other.
+        prediction: `ctc` reads each column, `attention` writes one character after another.
+        height, width: canvas in pixels.
+        image_channels: 1 for grey, 3 for colour.
+        channels: of the trunk's last layers; the earlier ones follow.
+        hidden: units of the recurrent layers, in each direction.
+        max_length: longest text that attention writes, in characters.
+        fiducials: points of the thin-plate spline, half of them on each edge.
+        localisation: channels of the network that finds them.
+    """
+
+    transformation: Literal["none", "tps"] = "none"
+    trunk: Literal["vgg", "resnet"] = "vgg"
+    sequence: Literal["none", "bilstm"] = "bilstm"
+    prediction: Literal["ctc", "attention"] = "ctc"
+    height: int = 32
+    width: int = 100
+    image_channels: int = 1
+    channels: int = 512
+    hidden: int = 256
+    max_length: int = 25
+    fiducials: int = 20
+    localisation: tuple[int, ...] = (64, 128, 256, 512)
+
+    def __post_init__(self) -> None:
+        _check_choice("transformation", self.transformation, ("none", "tps"))
+        _check_choice("trunk", self.trunk, tuple(TRUNKS))
+        _check_choice("sequence", self.sequence, ("none", "bilstm"))
+        _check_choice("prediction", self.prediction, ("ctc", "attention"))
+        for name, least in (("height", 32), ("width", 32), ("hidden", 1), ("max_length", 1), ("channels", 16)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"size {name!r} is {getattr(self, name)}; the least is {least}")
+        if self.image_channels not in (1, 3):
+            raise ConfigError(f"size 'image_channels' is {self.image_channels}; images have 1 or 3")
+        if self.channels % 16:
+            raise ConfigError(f"size 'channels' is {self.channels}; it must be a multiple of 16")
+        if self.fiducials < 4 or self.fiducials % 2:
+            raise ConfigError(f"size 'fiducials' is {self.fiducials}; it must be even, and at least 4")
+        if not 1 <= len(self.localisation) <= 5 or min(self.localisation) < 2:
+            raise ConfigError(f"size 'localisation' is {self.localisation}; it must be 1 to 5 numbers of channels")
+
+
+class DTRB(Model):
+    """Rectify, convolve, read columns. Input (N, image_channels, height, width).
+
+    `Output.maps` has ``attention`` (N, T, 1, w) where attention predicts, and ``column_x`` (N, w) where a thin-plate
+    spline moves the columns.
+    """
+
+    left: Tensor
+    right: Tensor
+
+    def __init__(self, config: DTRBConfig, charset: Charset):
+        super().__init__()
+        self.config = config
+        size = (config.height, config.width)
+        self.rectifier = (
+            Rectifier(size, config.image_channels, config.fiducials, config.localisation)
+            if config.transformation == "tps"
+            else None
+        )
+        trunk = TRUNKS[config.trunk]
+        self.trunk = trunk(config.image_channels, config.channels)
+        centres = torch.tensor(trunk.centres(config.width))
+        self.register_buffer("left", (centres - 1).clamp(min=0), persistent=False)
+        self.register_buffer("right", centres.clamp(max=config.width - 1), persistent=False)
+
+        self.context = nn.Sequential()
+        features = config.channels
+        if config.sequence == "bilstm":
+            self.context.extend(BiLSTM(inputs, config.hidden) for inputs in (features, config.hidden))
+            features = config.hidden
+
+        head = _head(config, charset, steps=len(centres))
+        self.heads = {"text": head}
+        self.primary = "text"
+        self.prediction: nn.Linear | AttentionDecoder
+        if isinstance(head.codec, Sequence):
+            self.prediction = AttentionDecoder(features, config.hidden, head.codec)
+        else:
+            self.prediction = nn.Linear(features, head.codec.classes)
+
+    def forward(
+        self, images: Tensor, valid_width: Tensor | None = None, targets: dict[str, Tensor] | None = None
+    ) -> Output:
+        """See `Model.forward`."""
+        maps: dict[str, Tensor] = {}
+        if self.rectifier is not None:
+            images, _, grid = self.rectifier(images)
+            maps["column_x"] = self._column_x(grid)
+        columns = self.context(self.trunk(images).mean(dim=2).transpose(1, 2))
+        if isinstance(self.prediction, nn.Linear):
+            return Output({"text": self.prediction(columns)}, maps)
+        logits, attention = self.prediction(columns, targets["text"] if targets else None)
+        maps["attention"] = attention.unsqueeze(2)
+        return Output({"text": logits}, maps)
+
+    def _column_x(self, grid: Tensor) -> Tensor:
+        """Where the columns look at mid height: (N, H, W, 2) sampling grid to (N, w) shares of the canvas width."""
+        height, width = self.config.height, self.config.width
+        middle = grid[:, (height - 1) // 2 : height // 2 + 1, :, 0].mean(dim=1)
+        # Columns are centred between two pixels. The grid counts from pixel centres, shares from the edge.
+        between = ((middle[:, self.left] + middle[:, self.right]) / 2).clamp(-1, 1)
+        shares: Tensor = ((between + 1) * (width - 1) + 1) / (2 * width)
+        return shares
+
+
+class BiLSTM(nn.Module):
+    """Bidirectional LSTM with a linear layer behind it. (N, w, inputs) to (N, w, hidden)."""
+
+    def __init__(self, inputs: int, hidden: int):
+        super().__init__()
+        self.lstm = nn.LSTM(inputs, hidden, bidirectional=True, batch_first=True)
+        self.project = nn.Linear(2 * hidden, hidden)
+
+    def forward(self, columns: Tensor) -> Tensor:
+        """See the class."""
+        out: Tensor = self.project(self.lstm(columns)[0])
+        return out
+
+
+class AttentionDecoder(nn.Module):
+    """LSTM that looks at a weighted mean of the columns for each character it writes.
+
+    The additive attention of Bahdanau et al. (ICLR 2015), as Baek et al. use it.
+
+    Args:
+        features: size of a column.
+        hidden: units of the LSTM and of the attention.
+        codec: gives the classes, the begin token and the number of steps, one more than the longest text.
+    """
+
+    def __init__(self, features: int, hidden: int, codec: Sequence):
+        super().__init__()
+        assert codec.begin is not None, "an autoregressive head starts from a begin token"
+        self.begin = codec.begin
+        self.steps = codec.max_length + 1
+        self.keys = nn.Linear(features, hidden, bias=False)
+        self.query = nn.Linear(hidden, hidden)
+        self.score = nn.Linear(hidden, 1, bias=False)
+        # The LSTM's input is [context; one-hot token]: the token's share of its gates is a row of a table.
+        self.gates_context = nn.Linear(features, 4 * hidden)
+        self.gates_token = nn.Embedding(codec.classes, 4 * hidden)
+        self.gates_state = nn.Linear(hidden, 4 * hidden)
+        self.classifier = nn.Linear(hidden, codec.classes)
+        for layer in (self.gates_context, self.gates_token, self.gates_state):
+            for parameter in layer.parameters():
+                nn.init.uniform_(parameter, -(hidden**-0.5), hidden**-0.5)
+
+    def forward(self, columns: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Write a text.
+
+        Args:
+            columns: (N, w, features).
+            targets: (N, >= steps) ids, the begin token first, that are fed in place of what was written.
+
+        Returns:
+            Logits (N, steps, classes) and attention (N, steps, w).
+        """
+        keys = self.keys(columns)
+        table = self.gates_token.weight
+        state = memory = table.new_zeros(columns.shape[0], self.query.in_features)
+        token = torch.full_like(columns[:, 0, 0], self.begin, dtype=torch.long)
+        logits, attention = [], []
+        for step in range(self.steps):
+            if targets is not None:
+                token = targets[:, step]
+            scores = self.score(torch.tanh(keys + self.query(state).unsqueeze(1)))
+            weights = scores.squeeze(2).softmax(dim=1)
+            context = torch.bmm(weights.unsqueeze(1), columns).squeeze(1)
+            gates = self.gates_context(context) + self.gates_token(token) + self.gates_state(state)
+            state, memory = _lstm(gates, memory)
+            logits.append(self.classifier(state))
+            attention.append(weights)
+            token = logits[-1].argmax(dim=1)
+        return torch.stack(logits, dim=1), torch.stack(attention, dim=1)
+
+
+def _lstm(gates: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+    """One step of an LSTM (Gers et al. 2000) from its summed gates (N, 4 hidden): the new state and memory."""
+    entry, forget, content, out = gates.chunk(4, dim=1)
+    memory = forget.sigmoid() * memory + entry.sigmoid() * content.tanh()
+    return out.sigmoid() * memory.tanh(), memory
+
+
+def _head(config: DTRBConfig, charset: Charset, *, steps: int) -> Head:
+    if config.prediction == "attention":
+        return Head(Sequence.dtrb(charset, config.max_length), loss="cross_entropy")
+    return Head(CTC(charset, steps), loss="ctc")
+
+
+def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ConfigError(f"size {name!r} is {value!r}; known are {', '.join(known)}")

@@ -1,0 +1,1 @@
+"""From checkpoints of reference projects to the weights of our models."""

@@ -1,0 +1,121 @@
+"""The path from images to predictions, with a stand-in for the network."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from tests.conftest import BrightnessRuntime, grey_image
+from wildtext.errors import ConfigError, ImageError
+from wildtext.inference.recognizer import Recognizer
+from wildtext.inference.runtimes import Raw
+from wildtext.types import Floats, Prediction
+
+
+def test_every_kind_of_image_gives_a_list_with_one_prediction(recognizer: Recognizer, tmp_path: Path) -> None:
+    picture = grey_image(7)
+    path = tmp_path / "seven.png"
+    picture.save(path)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    for image in (str(path), path, buffer.getvalue(), picture, np.asarray(picture)):
+        assert [prediction.text for prediction in recognizer.read(image)] == ["7"]
+
+
+def test_many_images_come_back_in_order(recognizer: Recognizer) -> None:
+    levels = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5]
+    predictions = recognizer.read([grey_image(level) for level in levels], batch_size=4)
+    assert [prediction.text for prediction in predictions] == [str(level) for level in levels]
+
+
+def test_the_batch_size_bounds_what_goes_through_the_network_together(recognizer: Recognizer) -> None:
+    list(recognizer.stream((grey_image(index % 10) for index in range(10)), batch_size=4))
+    assert isinstance(recognizer.runtime, BrightnessRuntime)
+    assert recognizer.runtime.calls == [4, 4, 2]
+
+
+def test_images_are_drawn_only_as_they_are_needed(recognizer: Recognizer) -> None:
+    drawn = []
+
+    def endless() -> Iterator[Image.Image]:
+        while True:
+            drawn.append(1)
+            yield grey_image(5)
+
+    next(recognizer.stream(endless(), batch_size=8))
+    assert len(drawn) == 8
+
+
+def test_a_broken_image_stops_read_and_is_named(recognizer: Recognizer) -> None:
+    with pytest.raises(ImageError, match="image 1: the file is empty"):
+        recognizer.read([grey_image(1), b""])
+
+
+def test_a_broken_image_is_one_record_of_a_stream(recognizer: Recognizer) -> None:
+    results = list(recognizer.stream([grey_image(1), b"no image", grey_image(2)]))
+    assert [type(result) for result in results] == [Prediction, ImageError, Prediction]
+
+
+def test_nothing_to_read_is_no_error(recognizer: Recognizer) -> None:
+    assert recognizer.read([]) == []
+
+
+@pytest.mark.parametrize("wrong", [{"top": 0}, {"batch_size": 0}])
+def test_wrong_numbers_are_refused(recognizer: Recognizer, wrong: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="at least 1"):
+        recognizer.read(grey_image(1), **wrong)
+
+
+def tall_image(*, dark_end: str) -> NDArray[np.uint8]:
+    """A crop three times as high as wide, dark at its top or bottom."""
+    image = np.full((48, 16, 3), 255, np.uint8)
+    image[: 24 if dark_end == "top" else None, :] = 0 if dark_end == "top" else 255
+    if dark_end == "bottom":
+        image[24:, :] = 0
+    return image
+
+
+@pytest.mark.parametrize(("dark_end", "rotation"), [("top", 90), ("bottom", 270)])
+def test_tall_crops_are_turned_the_way_that_reads_best(recognizer: Recognizer, dark_end: str, rotation: int) -> None:
+    (prediction,) = recognizer.read(tall_image(dark_end=dark_end))
+    assert prediction.rotation == rotation
+
+
+def test_tall_crops_stay_upright_where_the_bundle_says_so(recognizer: Recognizer) -> None:
+    upright = replace(recognizer.bundle, preprocessing=replace(recognizer.bundle.preprocessing, vertical="none"))
+    (prediction,) = Recognizer(upright, recognizer.runtime).read(tall_image(dark_end="top"))
+    assert prediction.rotation == 0
+
+
+def test_some_text_wins_over_a_more_confident_nothing(recognizer: Recognizer) -> None:
+    class Blind(BrightnessRuntime):
+        def run(self, images: Floats, valid_width: Floats) -> Raw:
+            raw = super().run(images, valid_width)
+            raw.logits["text"][0] = 0
+            raw.logits["text"][0, :, 0] = 30  # the upright view: surely blank
+            return raw
+
+    (prediction,) = Recognizer(recognizer.bundle, Blind()).read(tall_image(dark_end="top"))
+    assert prediction.text
+
+
+def test_temperature_lowers_confidence_and_keeps_the_text(recognizer: Recognizer) -> None:
+    (plain,) = recognizer.read(grey_image(4))
+    (cooler,) = Recognizer(replace(recognizer.bundle, temperature=2.0), recognizer.runtime).read(grey_image(4))
+    assert cooler.text == plain.text
+    assert cooler.confidence < plain.confidence
+
+
+def test_threads_may_share_a_recogniser(recognizer: Recognizer) -> None:
+    levels = [index % 10 for index in range(40)]
+    with ThreadPoolExecutor(4) as pool:
+        texts = pool.map(lambda level: recognizer.read(grey_image(level))[0].text, levels)
+    assert list(texts) == [str(level) for level in levels]

@@ -1,0 +1,258 @@
+"""The DTRB family computes what the reference computes with the same weights, and says where it looked."""
+
+from __future__ import annotations
+
+import runpy
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from wildtext.charset import Charset
+from wildtext.codecs import CTC
+from wildtext.errors import BundleError, ConfigError
+from wildtext.models import MODELS, Model, build
+from wildtext.models.dtrb import DTRB, DTRBConfig
+from wildtext.models.tps import Rectified, Rectifier, edge_points
+from wildtext.weights.importers.dtrb import dtrb_state_dict
+
+ORACLES = Path(__file__).parents[1] / "oracles"
+RECIPE = runpy.run_path(str(ORACLES / "weights_recipe.py"))
+CHARSET = Charset.named("36")
+PARAMETERS = {
+    "crnn": 8_451_621,
+    "rare": 10_841_102,
+    "trba": 49_555_182,
+    "star-net": 48_858_093,
+    "rosetta": 44_282_885,
+}
+SMALL: dict[str, Any] = {"channels": 32, "hidden": 16, "localisation": (8, 8, 16, 16)}
+
+
+@cache
+def oracle(name: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """An oracle's spec and its fake checkpoint."""
+    loaded: tuple[dict[str, Any], dict[str, NDArray[Any]]] = RECIPE["load"](ORACLES / name)
+    return loaded
+
+
+def golden(name: str, file: str = "golden") -> dict[str, Tensor]:
+    return load_file(ORACLES / name / f"{file}.safetensors")
+
+
+def checkpoint(name: str) -> dict[str, Tensor]:
+    return {key: torch.from_numpy(array) for key, array in oracle(name)[1].items()}
+
+
+def imported(preset: str) -> Model:
+    """A preset with the weights of its oracle."""
+    model = build(preset, CHARSET)
+    model.load_state_dict(dtrb_state_dict(checkpoint(f"dtrb_{preset}")))
+    return model.eval()
+
+
+def intermediate(model: Model) -> dict[str, Any]:
+    """What the parts of a model give, filled in when it runs."""
+    seen: dict[str, Any] = {}
+    for name in ("rectifier", "trunk", "context"):
+        part = getattr(model, name)
+        if part is not None:
+            part.register_forward_hook(lambda _module, _inputs, output, name=name: seen.update({name: output}))
+    return seen
+
+
+def assert_close(got: Tensor, wanted: Tensor) -> None:
+    assert got.shape == wanted.shape
+    assert (got - wanted).abs().max() <= 1e-4 * wanted.abs().max()
+
+
+@pytest.mark.parametrize("name", ["dtrb_crnn", "dtrb_rare", "dtrb_trba", "tps_grid"])
+def test_fake_weights_are_those_of_the_oracle(name: str) -> None:
+    spec, weights = oracle(name)
+    assert RECIPE["digest"](weights, spec["weights"]["overrides"]) == spec["weights"]["sha256"]
+
+
+@pytest.mark.parametrize("preset", PARAMETERS)
+def test_parameter_count_is_that_of_the_paper(preset: str) -> None:
+    with torch.device("meta"):
+        model = build(preset, CHARSET)
+    assert sum(parameter.numel() for parameter in model.parameters()) == PARAMETERS[preset]
+
+
+@torch.no_grad()
+def test_crnn_equals_the_reference() -> None:
+    model, wanted = imported("crnn"), golden("dtrb_crnn")
+    seen = intermediate(model)
+    logits = model(wanted["input.image"]).logits["text"]
+    assert_close(seen["trunk"], wanted["backbone"])
+    assert_close(seen["context"], wanted["contextual_feature"])
+    assert_close(logits, wanted["logits"])
+    assert logits.argmax(-1).equal(wanted["ids"])
+
+
+@pytest.mark.parametrize("preset", ["rare", "trba"])
+@torch.no_grad()
+def test_attention_equals_the_reference(preset: str) -> None:
+    model, wanted = imported(preset), golden(f"dtrb_{preset}")
+    seen = intermediate(model)
+    # The reference drops the last id of a target before it feeds it; the codec's ids have it still.
+    targets = {"text": nn.functional.pad(wanted["input.text"], (0, 1))}
+    forced, greedy = model(wanted["input.image"], targets=targets), model(wanted["input.image"])
+    assert_close(seen["rectifier"].fiducials, wanted["fiducials"])
+    assert_close(seen["rectifier"].images, wanted["rectified"])
+    assert_close(seen["trunk"], wanted["backbone"])
+    assert_close(seen["context"], wanted["contextual_feature"])
+    assert_close(forced.logits["text"], wanted["teacher_forced_logits"])
+    assert_close(forced.maps["attention"][:, :, 0], wanted["teacher_forced_attention"])
+    assert_close(greedy.logits["text"], wanted["greedy_logits"])
+    assert_close(greedy.maps["attention"][:, :, 0], wanted["greedy_attention"])
+    assert greedy.logits["text"].argmax(-1).equal(wanted["greedy_ids"])
+
+
+@torch.no_grad()
+def test_rectifier_equals_the_reference() -> None:
+    rectifier = imported("rare").get_submodule("rectifier")
+    assert isinstance(rectifier, Rectifier)
+    wanted = golden("tps_grid")
+    got: Rectified = rectifier(wanted["input.image"])
+    assert_close(got.fiducials, wanted["fiducials"])
+    assert_close(got.grid, wanted["grid"])
+    assert_close(got.images, wanted["rectified"])
+
+
+def test_spline_equals_the_reference_for_points_outside_the_image() -> None:
+    wanted = golden("tps_grid", "golden_fiducials")
+    got = Rectifier((32, 100), 1, 20, (8, 8, 8, 8)).rectify(wanted["input.image"], wanted["input.fiducials"])
+    assert_close(got.grid, wanted["grid"])
+    assert_close(got.images, wanted["rectified"])
+
+
+def test_spline_stays_exact_under_autocast() -> None:
+    rectifier, images = Rectifier((32, 100), 1, 20, (8, 8, 8, 8)).eval(), torch.rand(2, 1, 32, 100)
+    with torch.autocast("cpu", torch.bfloat16):
+        autocast = rectifier(images)
+    assert autocast.grid.dtype == autocast.images.dtype == torch.float32
+    # An untrained network's points do not depend on the image, so nothing else can differ.
+    torch.testing.assert_close(autocast.grid, rectifier(images).grid, rtol=0, atol=0)
+
+
+def test_edges_of_the_text_become_the_edges_of_the_image() -> None:
+    points = edge_points(20).float().unsqueeze(0)
+    rectifier = Rectifier((32, 100), 1, 20, (8, 8, 8, 8))
+    images = torch.rand(1, 1, 32, 100)
+    grid = rectifier.rectify(images, points).grid
+    assert grid[0, 0, :, 1].numpy() == pytest.approx(-31 / 32, abs=1e-4)
+    assert grid[0, :, -1, 0].numpy() == pytest.approx(99 / 100, abs=1e-4)
+
+
+@pytest.mark.parametrize("trunk", ["vgg", "resnet"])
+@torch.no_grad()
+def test_column_x_follows_the_spline(trunk: str) -> None:
+    sizes = SMALL | {"transformation": "tps", "trunk": trunk}
+    model = DTRB(DTRBConfig(**sizes), CHARSET).eval()
+    final = model.get_parameter("rectifier.points.2.bias")
+    final.copy_(edge_points(20).float().flatten())
+    images = torch.rand(1, 1, 32, 100)
+    straight = model(images).maps["column_x"]
+    offset = 1 if trunk == "vgg" else 0
+    nominal = (torch.arange(straight.shape[1]) + offset) * 4 / 100
+    assert (straight - nominal).abs().max() < 0.011
+    final.copy_((edge_points(20).float() * torch.tensor([0.5, 1])).flatten())
+    squeezed = model(images).maps["column_x"]
+    torch.testing.assert_close(squeezed - 0.5, (straight - 0.5) / 2, atol=0.005, rtol=0)
+
+
+@pytest.mark.parametrize("trunk", ["vgg", "resnet"])
+@pytest.mark.parametrize("width", [32, 100, 128, 131])
+@torch.no_grad()
+def test_ctc_knows_the_number_of_columns(trunk: str, width: int) -> None:
+    model = DTRB(DTRBConfig(trunk=trunk, width=width, **SMALL), CHARSET).eval()  # type: ignore[arg-type]
+    codec = model.heads["text"].codec
+    assert isinstance(codec, CTC)
+    assert model(torch.rand(1, 1, 32, width)).logits["text"].shape[1] == codec.steps
+
+
+@pytest.mark.parametrize("preset", ["rare", "trba"])
+@torch.no_grad()
+def test_attention_is_a_distribution_over_the_columns(preset: str) -> None:
+    maps = build(preset, CHARSET, SMALL).eval()(torch.rand(2, 1, 32, 100)).maps
+    assert maps["attention"].shape == (2, 26, 1, maps["column_x"].shape[1])
+    torch.testing.assert_close(maps["attention"].sum((2, 3)), torch.ones(2, 26))
+
+
+def test_importer_takes_names_without_the_prefix() -> None:
+    bare = {name.removeprefix("module."): tensor for name, tensor in checkpoint("dtrb_crnn").items()}
+    assert dtrb_state_dict(bare).keys() == build("crnn", CHARSET).state_dict().keys()
+
+
+def test_importer_lists_what_is_missing_and_unexpected() -> None:
+    tensors = checkpoint("dtrb_crnn")
+    tensors["module.Prediction.scale"] = tensors.pop("module.Prediction.bias")
+    with pytest.raises(BundleError, match=r"missing Prediction\.bias; unexpected Prediction\.scale"):
+        dtrb_state_dict(tensors)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"trunk": "rcnn"},
+        {"prediction": "transformer"},
+        {"width": 8},
+        {"channels": 100},
+        {"fiducials": 7},
+        {"localisation": []},
+        {"hidden": 0},
+        {"max_length": 0},
+        {"image_channels": 2},
+    ],
+)
+def test_impossible_sizes_are_refused(sizes: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(sizes))):
+        build("rare", CHARSET, sizes)
+
+
+class Graph(nn.Module):
+    """Tensors in place of an `Output`, for export."""
+
+    def __init__(self, model: Model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        output = self.model(images)
+        return (output.logits["text"], *output.maps.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", [name for name, preset in MODELS.items() if preset.build is DTRB])
+@torch.no_grad()
+def test_exports_to_onnx_with_a_dynamic_batch(preset: str, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    graph = Graph(build(preset, CHARSET, SMALL)).eval()
+    for parameter in graph.parameters():
+        parameter.add_(0.02 * torch.randn_like(parameter))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            graph,
+            (torch.rand(2, 1, 32, 100),),
+            tmp_path / "model.onnx",
+            input_names=["images"],
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=64)},),
+            opset_version=20,
+            dynamo=True,
+            verbose=False,
+        )
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    for count in (1, 3):
+        images = torch.rand(count, 1, 32, 100)
+        for got, wanted in zip(session.run(None, {"images": images.numpy()}), graph(images), strict=True):
+            np.testing.assert_allclose(got, wanted.numpy(), atol=1e-4)

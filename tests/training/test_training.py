@@ -1,0 +1,182 @@
+"""Training runs learn, stop, resume and leave a usable bundle."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from wildtext.config import DataOptions, LoopOptions, ModelOptions, OptimiserOptions, Recipe
+from wildtext.data import open_source
+from wildtext.errors import ConfigError, DataError, TrainingError
+from wildtext.evaluation.evaluator import evaluate
+from wildtext.inference.loading import load
+from wildtext.training import loop
+from wildtext.training.loop import train
+from wildtext.training.optimiser import learning_rate
+
+SMALL: dict[str, Any] = {"channels": [8, 8, 16, 16], "layers": 1, "heads": 2}
+
+
+def recipe(**changes: Any) -> Recipe:
+    small = Recipe(
+        name="small",
+        model=ModelOptions("wildnet", "36", SMALL),
+        data=DataOptions(workers=0),
+        optimiser=OptimiserOptions(warmup=2),
+        loop=LoopOptions(
+            steps=6,
+            batch_size=4,
+            evaluate_every=100,
+            save_every=100,
+            log_every=2,
+            precision="fp32",
+            device="cpu",
+            threads=1,
+        ),
+    )
+    return replace(small, **changes)
+
+
+def states(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "state.safetensors")
+
+
+@pytest.fixture
+def word_folder(tmp_path: Path) -> Path:
+    """Twelve rendered words as labelled files."""
+    from PIL import Image
+
+    from wildtext.charset import Charset
+    from wildtext.synth import SyntheticWords
+
+    folder = tmp_path / "words"
+    folder.mkdir()
+    charset, source = Charset.named("36"), SyntheticWords(5)
+    lines: list[str] = []
+    for index in range(40):
+        sample = source[index]
+        if len(lines) < 12 and 2 <= len(sample.text) <= 8 and not charset.unknown(charset.normalize(sample.text)):
+            Image.fromarray(sample.image).save(folder / f"{index}.png")
+            lines.append(f"{index}.png\t{sample.text}\n")
+    assert len(lines) == 12
+    (folder / "labels.tsv").write_text("".join(lines), encoding="utf-8")
+    return folder
+
+
+def test_stopping_and_resuming_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(recipe(), whole)
+    train(recipe(), parts, seconds=0)
+    for _ in range(5):
+        train(recipe(), parts, resume=True, seconds=0)
+    wanted, got = states(whole), states(parts)
+    assert wanted.keys() == got.keys()
+    for name, value in wanted.items():
+        assert torch.equal(value, got[name]), name
+
+
+def test_worker_processes_do_not_change_the_data(tmp_path: Path) -> None:
+    train(recipe(), tmp_path / "none")
+    train(recipe(data=DataOptions(workers=2)), tmp_path / "two")
+    none, two = states(tmp_path / "none"), states(tmp_path / "two")
+    assert all(torch.equal(none[name], two[name]) for name in none)
+
+
+def test_a_run_is_not_overwritten_by_accident(tmp_path: Path) -> None:
+    train(recipe(), tmp_path, seconds=0)
+    with pytest.raises(TrainingError, match="--resume"):
+        train(recipe(), tmp_path)
+
+
+def test_resuming_what_was_never_begun_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="cannot resume"):
+        train(recipe(), tmp_path / "nothing", resume=True)
+
+
+def test_resuming_another_model_is_refused(tmp_path: Path) -> None:
+    train(recipe(), tmp_path, seconds=0)
+    with pytest.raises(TrainingError, match="cannot resume"):
+        train(recipe(model=ModelOptions("wildnet", "62", SMALL)), tmp_path, resume=True)
+
+
+def test_a_failed_save_leaves_the_previous_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(recipe(), tmp_path, seconds=0)
+    before = (tmp_path / "state.safetensors").read_bytes()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("wildtext.training.state.save_file", full)
+    with pytest.raises(TrainingError, match="No space left"):
+        train(recipe(), tmp_path, resume=True)
+    assert (tmp_path / "state.safetensors").read_bytes() == before
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_the_log_has_losses_rates_and_accuracies(tmp_path: Path, word_folder: Path) -> None:
+    train(recipe(data=DataOptions(workers=0, validation=(str(word_folder),))), tmp_path / "run")
+    records = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records if "loss" in record] == [2, 4, 6]
+    assert records[-1]["accuracy"].keys() == {str(word_folder / "labels.tsv")}
+
+
+def test_a_nonfinite_loss_stops_the_run_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "total_loss", lambda output, *_: output.logits["text"].sum() * float("nan"))
+    with pytest.raises(TrainingError, match=r"learning_rate"):
+        train(recipe(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"model": ModelOptions("resnet99")}, ConfigError, "resnet99"),
+        ({"model": ModelOptions("wildnet", "36", {"chanels": [1]})}, ConfigError, "chanels"),
+        ({"data": DataOptions(train=("no/such.lmdb",))}, DataError, "no/such.lmdb"),
+        ({"data": DataOptions(validation=("no/such",))}, DataError, "no/such"),
+        ({"loop": LoopOptions(device="tpu9")}, ConfigError, "tpu9"),
+    ],
+)
+def test_nonsense_is_refused_before_the_first_step(
+    tmp_path: Path, changes: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        train(recipe(**changes), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_labels_that_cannot_be_learnt_are_dropped_and_counted(
+    tmp_path: Path, word_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (word_folder / "labels.tsv").open("a", encoding="utf-8") as file:
+        file.write("0.png\t漢字\n")
+    with caplog.at_level("INFO"):
+        train(recipe(data=DataOptions(train=(str(word_folder),), workers=0)), tmp_path / "run", seconds=0)
+    assert "12 of 13 samples can be used" in caplog.text
+    assert "漢" in caplog.text
+
+
+def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:
+    options = OptimiserOptions(learning_rate=1.0, warmup=10)
+    rates = [learning_rate(step, 100, options) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] == 1.0
+    assert rates[100] == pytest.approx(0.0)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_a_few_words_are_learnt_by_heart_and_the_bundle_reads_them(tmp_path: Path, word_folder: Path) -> None:
+    options = recipe(
+        model=ModelOptions("wildnet", "36", {"channels": [16, 16, 32, 64], "layers": 1, "heads": 2}),
+        data=DataOptions(train=(str(word_folder),), validation=(str(word_folder),), workers=0),
+        optimiser=OptimiserOptions(learning_rate=3e-3, warmup=20, ema=0.9),
+        loop=LoopOptions(steps=250, batch_size=12, evaluate_every=250, save_every=250, threads=1, device="cpu"),
+    )
+    best = train(options, tmp_path / "run")
+    result = evaluate(load(str(best)), open_source(word_folder))
+    assert result.accuracy >= 90

@@ -1,0 +1,136 @@
+"""A bundle carries everything, and what is not one is refused with the reason."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from wildtext.charset import Charset
+from wildtext.errors import BundleError
+from wildtext.inference.export import export
+from wildtext.inference.loading import load
+from wildtext.models import MODELS, Model, build
+from wildtext.weights.bundle import Bundle, load_model, read_safetensors_header, save_model
+from wildtext.weights.catalogue import catalogue, find
+
+SMALL = {"channels": [8, 8, 16, 16], "layers": 1, "heads": 2}
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    torch.manual_seed(0)
+    return build("wildnet", Charset.named("36"), SMALL).eval()
+
+
+@pytest.fixture
+def saved(model: Model, tmp_path: Path) -> Path:
+    path = tmp_path / "small.safetensors"
+    bundle = Bundle.of("wildnet", model, MODELS["wildnet"].preprocessing, licence="Apache-2.0", temperature=1.5)
+    save_model(path, model, bundle)
+    return path
+
+
+def test_a_model_comes_back_with_its_description(model: Model, saved: Path) -> None:
+    again, bundle = load_model(saved)
+    assert (bundle.licence, bundle.temperature, bundle.charset) == ("Apache-2.0", 1.5, Charset.named("36"))
+    assert bundle == read_safetensors_header(saved)
+    for name, value in model.state_dict().items():
+        stored = value.half().float() if value.ndim > 1 and value.is_floating_point() else value
+        assert torch.equal(again.state_dict()[name], stored), name
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not a safetensors file"),
+        (b"hello, this is text", "not a safetensors file"),
+        (struct.pack("<Q", 2) + b"{}", "not a bundle of wildtext"),
+        (struct.pack("<Q", 2) + b"[]", "not a safetensors file"),
+    ],
+)
+def test_foreign_files_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "foreign.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match=message):
+        read_safetensors_header(path)
+
+
+def test_a_truncated_bundle_is_refused(saved: Path) -> None:
+    saved.write_bytes(saved.read_bytes()[:-100])
+    with pytest.raises(BundleError, match="do not fit"):
+        load_model(saved)
+
+
+def test_a_bundle_of_a_newer_format_asks_for_an_upgrade(saved: Path) -> None:
+    values = json.loads(read_safetensors_header(saved).to_json())
+    with pytest.raises(BundleError, match="upgrade"):
+        Bundle.from_json(json.dumps({**values, "format": 99}), "future")
+
+
+def test_a_damaged_header_is_refused() -> None:
+    with pytest.raises(BundleError, match="damaged"):
+        Bundle.from_json('{"format": 1}', "odd")
+
+
+def test_an_exported_bundle_reads_like_the_model(saved: Path, tmp_path: Path) -> None:
+    out = tmp_path / "folder" / "small.onnx"
+    export(saved, out)
+    images = [np.random.default_rng(index).integers(0, 256, (20, 60, 3), np.uint8) for index in range(7)]
+    from_onnx, from_torch = load(str(out)), load(str(saved))
+    assert from_onnx.bundle == from_torch.bundle
+    for left, right in zip(from_onnx.read(images), from_torch.read(images), strict=True):
+        assert left.text == right.text
+        assert left.confidence == pytest.approx(right.confidence, rel=1e-2)
+
+
+def test_an_export_that_disagrees_leaves_nothing(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wildtext.inference.export._TOLERANCE", -1.0)
+    with pytest.raises(BundleError, match="disagrees with torch at batch 1"):
+        export(saved, tmp_path / "small.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == [saved.name]
+
+
+def test_an_onnx_file_that_is_not_ours_is_refused(tmp_path: Path) -> None:
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    other = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["x"], ["y"])], "g", [value], [other])
+    foreign = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+    path = tmp_path / "foreign.onnx"
+    path.write_bytes(foreign.SerializeToString())
+    with pytest.raises(BundleError, match="not a bundle of wildtext"):
+        load(str(path))
+    path.write_bytes(b"not a graph")
+    with pytest.raises(BundleError, match="cannot load"):
+        load(str(path))
+
+
+def test_an_unknown_model_names_the_catalogue(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"no model 'nosuch'.*default"):
+        load("nosuch")
+    other = tmp_path / "model.pth"
+    other.write_bytes(b"")
+    with pytest.raises(BundleError, match="neither"):
+        load(str(other))
+
+
+def test_shipped_bundles_come_in_pairs_that_agree() -> None:
+    entries = catalogue()
+    assert "default" in entries
+    for entry in entries.values():
+        assert load(entry.name).bundle == entry.bundle
+        assert entry.bundle.licence == "Apache-2.0"
+        assert entry.bundle.accuracy
+        assert find(entry.name, suffix=".safetensors") == entry.safetensors
+
+
+def test_charsets_and_codecs_survive_the_header(saved: Path) -> None:
+    bundle = replace(read_safetensors_header(saved), charset=Charset.from_texts(["漢字 ABC"]))
+    bundle = replace(bundle, codecs={"text": replace(bundle.codecs["text"], charset=bundle.charset)})  # type: ignore[type-var]
+    assert Bundle.from_json(bundle.to_json(), "header") == bundle
