@@ -131,7 +131,7 @@ def test_a_set_that_folds_case_has_no_use_for_capitals() -> None:
     [
         ("36", "Café", "cafe"),
         ("94", "Café", "Cafe"),
-        ("94", "Ｆｕｌｌ１", "Full1"),
+        ("94", "\uff26\uff55ll\uff11", "Full1"),
         ("94", "ﬁne", "fine"),
         ("94", "a\u00a0b", "a b"),
         ("36", "İ", "i"),

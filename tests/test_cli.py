@@ -72,7 +72,7 @@ def test_broken_files_get_a_record_and_the_rest_is_read(folder: Path, tmp_path: 
 def test_a_folder_without_images_is_an_error_record(tmp_path: Path, capsys: Captured) -> None:
     assert main(["read", str(tmp_path), "--format", "jsonl"]) == FAILED
     (record,) = records(capsys)
-    assert "no image" in str(record["error"])
+    assert record["error"] == "a folder, not an image file"
 
 
 def test_csv_has_a_column_for_each_value(folder: Path, tmp_path: Path, capsys: Captured) -> None:

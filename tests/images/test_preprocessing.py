@@ -109,9 +109,7 @@ def test_shares_of_single_precision_still_find_the_first_padded_column(width: in
     assert np.flatnonzero(row == 9.0).tolist() == list(range(width, 700))
 
 
-@pytest.mark.parametrize(
-    ("color", "channels"), [("RGB", [200, 100, 50]), ("BGR", [50, 100, 200]), ("grey", [124])]
-)
+@pytest.mark.parametrize(("color", "channels"), [("RGB", [200, 100, 50]), ("BGR", [50, 100, 200]), ("grey", [124])])
 def test_channels_come_in_the_declared_order(color: Any, channels: list[int]) -> None:
     preprocessing = Preprocessing(Fixed(8, 20), color=color)
     canvas, _ = preprocessing.fit(flat((200, 100, 50)))

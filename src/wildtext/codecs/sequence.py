@@ -151,8 +151,10 @@ class Sequence:
                 if ids != best:
                     found.append(Alternative(self._text(ids), float(np.exp(min(score, 0.0)))))
                 continue
-            # The n-th best sequence needs no class beyond a slot's n-th best.
-            for index in np.argsort(-scores[slot], kind="stable")[: count + 1].tolist():
+            # The n-th best sequence needs no character beyond a slot's n-th best; an end it may need wherever it ranks,
+            # as it spares all slots that follow.
+            characters = np.argsort(-scores[slot, _END + 1 :], kind="stable")[: count + 1] + 1
+            for index in (_END, *characters.tolist()):
                 grown = score + float(scores[slot, index])
                 rest = 0.0 if index == _END else best_after[slot + 1]
                 if np.isfinite(grown + rest):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wildtext.charset import Charset
 from wildtext.codecs import Codec
-from wildtext.data.source import LabelledSource, Source
+from wildtext.data.source import LabelledSource, Source, kind_of
 from wildtext.errors import DataError, SampleError
 from wildtext.images import Preprocessing
 from wildtext.types import Batch, Floats, Sample
@@ -26,8 +26,8 @@ class Usable:
     Attributes:
         indices: their indices.
         total: samples of the source.
-        dropped: how many were left out, by reason.
-        examples: a few labels for each reason.
+        dropped: how many were left out, by kind of reason.
+        examples: a few labels for each kind.
     """
 
     indices: NDArray[np.int64]
@@ -51,7 +51,7 @@ def usable(source: LabelledSource, codecs: Iterable[Codec]) -> Usable:
         if problem is None:
             continue
         keep[index] = False
-        kind = problem.partition(":")[0]  # after the colon comes what differs from label to label
+        kind = kind_of(problem)
         result.dropped[kind] += 1
         examples = result.examples.setdefault(kind, [])
         if len(examples) < _EXAMPLES:

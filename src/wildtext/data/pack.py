@@ -6,11 +6,10 @@ import json
 import logging
 import os
 import re
-import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from zlib import crc32
 
 from wildtext.data.files import format_boxes
 from wildtext.data.lmdb import COUNT, DATA, PART, sample_key
-from wildtext.data.source import LabelledSource
+from wildtext.data.source import LabelledSource, Progress, kind_of, reason_of
 from wildtext.errors import DataError, ImageError, SampleError, require
 from wildtext.images import decode
 
@@ -28,14 +27,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("wildtext.data")
 
 SKIPPED = "skipped.tsv"
+LOCK = "lock.mdb"
 
 _PROGRESS = b"wildtext-pack-progress"
 _FIRST_MAP_SIZE = 16 << 20
 _COMMIT_SAMPLES = 1000
 _COMMIT_BYTES = 32 << 20
-
-Progress = Callable[[int, int], None]
-"""Called with the number of samples that are done and of all."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class Skipped:
     @property
     def kind(self) -> str:
         """The reason without what differs from sample to sample."""
-        return reason_kind(self.reason)
+        return kind_of(self.reason)
 
 
 @dataclass(frozen=True)
@@ -103,19 +100,13 @@ def pack(source: LabelledSource, out: Path, *, check: bool = True, progress: Pro
         raise DataError(f"{out} exists already; remove it or choose another name")
     part = out.with_name(out.name + PART)
     wanted = _State(source.name, source.size, check)
-    try:
+    with _explained(part):
         part.mkdir(parents=True, exist_ok=True)
-        state = _pack_into(part, source, wanted, progress)
-        report = _report(out, part, state)
+    state = _pack_into(part, source, wanted, progress)
+    report = _report(out, part, state)
+    with _explained(part):
         _finish(part, out)
-    except OSError as error:
-        raise _cannot_write(part, error) from error
-    return replace(report, resumed=state.resumed)
-
-
-def reason_kind(reason: str) -> str:
-    """A reason without what differs from sample to sample, which stands after a colon or in parentheses."""
-    return re.split(r":|\(", reason, maxsplit=1)[0].strip()
+    return report
 
 
 @dataclass
@@ -143,6 +134,14 @@ class _State:
     def encode(self) -> bytes:
         return json.dumps(asdict(self)).encode()
 
+    @classmethod
+    def decode(cls, value: bytes | None) -> _State | None:
+        """The inverse of `encode`; None where there is nothing or it is of another version."""
+        try:
+            return None if value is None else cls(**json.loads(value))
+        except (TypeError, ValueError):
+            return None
+
     def fits(self, wanted: _State, source: LabelledSource) -> bool:
         """Whether the samples dealt with are the first ones of the source that is to be packed."""
         if (self.source, self.size, self.check) != (wanted.source, wanted.size, wanted.check):
@@ -155,31 +154,38 @@ class _State:
 
 @dataclass
 class _Chunk:
-    """Samples that will be committed together: what goes into the LMDB and into `skipped.tsv`."""
+    """Samples that will be committed together: what goes into the LMDB, its bytes, and what into `skipped.tsv`."""
 
     items: list[tuple[bytes, bytes]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
-    bytes: int = 0
+    volume: int = 0
 
     def add(self, kind: str, index: int, value: bytes) -> None:
         self.items.append((sample_key(kind, index), value))
-        self.bytes += len(value)
+        self.volume += len(value)
 
 
 class _Writer:
-    """An LMDB that grows as it needs to, and the list of skipped samples beside it."""
+    """An LMDB that grows as it needs to, and the list of skipped samples beside it.
+
+    Attributes:
+        committed: the encoded state that was committed last; None where there is none yet.
+    """
 
     def __init__(self, part: Path):
-        self.lmdb = require("lmdb", extra="data")
         self.part = part
-        file = part / DATA
-        size = max(_FIRST_MAP_SIZE, file.stat().st_size if file.exists() else 0)
+        self.lmdb = require("lmdb", extra="data")
         try:
-            self.environment: Environment = self.lmdb.open(str(part), map_size=size)
-            self.committed: bytes | None = self._get(_PROGRESS)
+            self.environment: Environment = self.lmdb.open(str(part), map_size=_FIRST_MAP_SIZE)
+            with self.environment.begin() as transaction:
+                self.committed: bytes | None = transaction.get(_PROGRESS)
         except self.lmdb.Error as error:
-            raise DataError(f"cannot open what an earlier call left in {part}: {error}; remove it") from error
-        self.list = (part / SKIPPED).open("ab")
+            raise DataError(f"cannot open {part}: {error}; if it was left damaged, remove it") from error
+        if self.committed is None and self.environment.stat()["entries"]:
+            self.environment.close()
+            raise DataError(f"{part} is in the way, and packing did not leave it; remove it or choose another name")
+        with _explained(part):
+            self.skipped = (part / SKIPPED).open("ab")
 
     def __enter__(self) -> _Writer:
         return self
@@ -187,37 +193,34 @@ class _Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.list.close()
+        self.skipped.close()
         self.environment.close()
 
-    def state(self) -> _State | None:
-        """How far an earlier call came; None where there was none. Drops what it listed after its last commit."""
-        if self.committed is None:
+    def resume(self, wanted: _State, source: LabelledSource) -> _State | None:
+        """How far an earlier call with the same request came; None where there was none."""
+        state = _State.decode(self.committed)
+        if state is None or not state.fits(wanted, source):
             return None
-        state = _State(**json.loads(self.committed))
         if (self.part / SKIPPED).stat().st_size < state.skipped_bytes:
             return None
-        self.list.truncate(state.skipped_bytes)
+        self.skipped.truncate(state.skipped_bytes)  # what was listed after the last commit will be listed again
         return replace(state, resumed=state.done)
 
     def commit(self, chunk: _Chunk, state: _State) -> None:
         """Write a chunk and the state after it."""
-        for one in chunk.skipped:
-            line = f"{_one_line(one.name)}\t{_one_line(one.reason)}\n".encode(errors="backslashreplace")
-            state.skipped_bytes += self.list.write(line)
-        self.list.flush()
-        os.fsync(self.list.fileno())
+        lines = (f"{_one_line(one.name)}\t{_one_line(one.reason)}\n" for one in chunk.skipped)
+        encoded = "".join(lines).encode(errors="backslashreplace")
+        with _explained(self.part):
+            self.skipped.write(encoded)
+            self.skipped.flush()
+            os.fsync(self.skipped.fileno())
+        state.skipped_bytes += len(encoded)
         self._write([*chunk.items, (_PROGRESS, state.encode())])
         self.committed = state.encode()
 
     def complete(self, state: _State) -> None:
         """Turn the LMDB into a data set: set its number of samples, drop what only packing needs."""
         self._write([(COUNT, str(state.written).encode())], drop=_PROGRESS)
-
-    def _get(self, key: bytes) -> bytes | None:
-        with self.environment.begin() as transaction:
-            value: bytes | None = transaction.get(key)
-        return value
 
     def _write(self, items: list[tuple[bytes, bytes]], drop: bytes | None = None) -> None:
         while True:
@@ -238,33 +241,31 @@ class _Writer:
 
 def _pack_into(part: Path, source: LabelledSource, wanted: _State, progress: Progress | None) -> _State:
     with _Writer(part) as writer:
-        state = writer.state()
-        if state is not None and state.fits(wanted, source):
+        state = writer.resume(wanted, source)
+        if state is not None:
             log.info("going on after sample %d of %d in %s", state.done, state.size, part)
-            _pack_rest(writer, source, state, progress)
-            return state
-        started = writer.committed is not None
-    if started:
-        log.warning("%s was left by packing something else, or labels have changed since; starting over", part)
-        _clear(part)
+        if state is not None or writer.committed is None:
+            return _pack_rest(writer, source, state or wanted, progress)
+    log.warning("%s was left by packing something else, or labels have changed since; starting over", part)
+    _clear(part)
     with _Writer(part) as writer:
-        _pack_rest(writer, source, wanted, progress)
-    return wanted
+        return _pack_rest(writer, source, wanted, progress)
 
 
-def _pack_rest(writer: _Writer, source: LabelledSource, state: _State, progress: Progress | None) -> None:
-    """Pack the samples that are left, chunk by chunk."""
+def _pack_rest(writer: _Writer, source: LabelledSource, state: _State, progress: Progress | None) -> _State:
+    """Pack the samples that are left, chunk by chunk, and return the state at the end."""
     chunk, since = _Chunk(), state.done
     while state.done < state.size:
         _take(source, state, chunk)
         if progress is not None:
             progress(state.done, state.size)
-        if state.done - since >= _COMMIT_SAMPLES or chunk.bytes >= _COMMIT_BYTES:
+        if state.done - since >= _COMMIT_SAMPLES or chunk.volume >= _COMMIT_BYTES:
             writer.commit(chunk, state)
             chunk, since = _Chunk(), state.done
     writer.commit(chunk, state)
     if state.written:
         writer.complete(state)
+    return state
 
 
 def _take(source: LabelledSource, state: _State, chunk: _Chunk) -> None:
@@ -274,7 +275,7 @@ def _take(source: LabelledSource, state: _State, chunk: _Chunk) -> None:
         label, content, boxes = _fetch(source, index, state.check)
     except SampleError as error:
         name = source.where(index)
-        chunk.skipped.append(Skipped(name, str(error).removeprefix(f"{name}: ")))
+        chunk.skipped.append(Skipped(name, reason_of(error, name)))
     else:
         chunk.add("image", state.written, content)
         chunk.add("label", state.written, label)
@@ -315,13 +316,15 @@ def _report(out: Path, part: Path, state: _State) -> PackReport:
     skipped = tuple(Skipped(*line.split("\t")) for line in lines)
     if not state.written:
         _clear(part)
+        with suppress(OSError):
+            part.rmdir()
         first = f"; the first: {skipped[0].name}: {skipped[0].reason}" if skipped else ""
         raise DataError(f"{state.source}: none of {state.size} samples could be packed{first}")
-    return PackReport(out, state.written, skipped)
+    return PackReport(out, state.written, skipped, state.resumed)
 
 
 def _finish(part: Path, out: Path) -> None:
-    (part / "lock.mdb").unlink(missing_ok=True)
+    (part / LOCK).unlink(missing_ok=True)
     if not (part / SKIPPED).stat().st_size:
         (part / SKIPPED).unlink()
     part.rename(out)
@@ -329,14 +332,20 @@ def _finish(part: Path, out: Path) -> None:
 
 def _clear(part: Path) -> None:
     """Remove what packing wrote, and nothing else."""
-    for name in (DATA, "lock.mdb", SKIPPED):
+    for name in (DATA, LOCK, SKIPPED):
         (part / name).unlink(missing_ok=True)
-    if not list(islice(part.iterdir(), 1)):
-        part.rmdir()
 
 
 def _one_line(text: str) -> str:
     return re.sub(r"\s+", " ", text)
+
+
+@contextmanager
+def _explained(part: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _cannot_write(part, error) from error
 
 
 def _cannot_write(part: Path, error: Exception) -> DataError:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Protocol
 
+from wildtext.errors import SampleError
 from wildtext.types import Floats, Sample
+
+Progress = Callable[[int, int], None]
+"""Told, while a source is gone through, how many samples are done and how many there are."""
 
 
 class Source(Protocol):
@@ -56,3 +62,17 @@ class LabelledSource(Source, Protocol):
         Raises:
             SampleError: the boxes are malformed.
         """
+
+
+def reason_of(error: SampleError, where: str) -> str:
+    """The message of an error without the name of the sample that it begins with."""
+    return str(error).removeprefix(f"{where}: ")
+
+
+def kind_of(reason: str) -> str:
+    """A reason without what differs from sample to sample, which stands after a colon or in parentheses.
+
+    >>> kind_of("too small: 1 x 30 pixels; text needs at least 2 in both directions")
+    'too small'
+    """
+    return re.split(r":|\(", reason, maxsplit=1)[0].strip()

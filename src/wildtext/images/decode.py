@@ -73,6 +73,8 @@ def decode(image: ImageLike) -> Image:
 def _from_path(path: Path) -> Image:
     try:
         content = path.read_bytes()
+    except IsADirectoryError as error:
+        raise ImageError(f"{path}: a folder, not an image file") from error
     except OSError as error:
         raise ImageError(f"{path}: {error.strerror or error}") from error
     except ValueError as error:  # a name that no file can have

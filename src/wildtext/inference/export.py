@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wildtext.codecs import log_softmax
@@ -51,6 +52,8 @@ def export(model: Path, out: Path) -> None:
 class _Graph(nn.Module):
     """The heads that are read and the maps, as a tuple, which is what ONNX knows."""
 
+    PREFIX = "model."
+
     def __init__(self, model: Model):
         super().__init__()
         self.model = model
@@ -82,33 +85,56 @@ def _write(network: Model, bundle: Bundle, path: Path) -> None:
             dynamic_shapes=({0: batch}, {0: batch}),
             opset_version=_OPSET,
             dynamo=True,
-            # Folding batch normalisation here would make weights that float16 cannot hold; onnxruntime does it on load.
-            optimize=False,
             verbose=False,
         )
     assert program is not None
     proto = program.model_proto
-    _store_half(onnx, proto)
+    _store_half(onnx, proto, {name: value.numpy() for name, value in network.state_dict().items()})
     onnx.helper.set_model_props(proto, {KEY: bundle.to_json()})
     path.write_bytes(proto.SerializeToString())
 
 
-def _store_half(onnx, proto) -> None:  # type: ignore[no-untyped-def]  # onnx's own types are generated
-    """Keep large float32 constants as float16 with a cast behind, which onnxruntime folds away when it loads."""
-    casts = []
+def _store_half(onnx, proto, weights: dict[str, NDArray[np.float32]]) -> None:  # type: ignore[no-untyped-def]
+    """Keep large constants as float16 with a cast behind, which a runtime folds away when it loads the graph.
+
+    The exporter folds batch normalisation into convolutions, which scales their output channels by numbers that
+    float16 cannot hold. There the stored weights stay as they were, and the scale follows the cast.
+    """
+    unfolding = []
     for tensor in proto.graph.initializer:
         values = onnx.numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.size < _LARGE or values.ndim < 2:
+        if values.dtype != np.float32 or values.ndim < 2 or values.size < _LARGE:
             continue
-        half = values.astype(np.float16)
-        if not np.array_equal(half.astype(np.float32), values):
-            continue  # a computed constant rather than a stored weight: it must stay exact
-        name = tensor.name
-        tensor.CopyFrom(onnx.numpy_helper.from_array(half, name + ".half"))
-        casts.append(onnx.helper.make_node("Cast", [name + ".half"], [name], to=onnx.TensorProto.FLOAT))
-    nodes = [*casts, *proto.graph.node]
+        name, stored, scale = tensor.name, values, None
+        if not _fits_half(values):
+            stored = weights.get(name.removeprefix(_Graph.PREFIX), values)
+            scale = _channel_scale(stored, values)
+            if scale is None or not _fits_half(stored):
+                continue  # a computed constant rather than a stored weight: it must stay exact
+        half, single = name + ".half", name if scale is None else name + ".single"
+        tensor.CopyFrom(onnx.numpy_helper.from_array(stored.astype(np.float16), half))
+        unfolding.append(onnx.helper.make_node("Cast", [half], [single], to=onnx.TensorProto.FLOAT))
+        if scale is not None:
+            proto.graph.initializer.append(onnx.numpy_helper.from_array(scale, name + ".scale"))
+            unfolding.append(onnx.helper.make_node("Mul", [single, name + ".scale"], [name]))
+    nodes = [*unfolding, *proto.graph.node]
     del proto.graph.node[:]
     proto.graph.node.extend(nodes)
+
+
+def _fits_half(values: NDArray[np.float32]) -> bool:
+    return np.array_equal(values.astype(np.float16).astype(np.float32), values)
+
+
+def _channel_scale(stored: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """What takes `stored` to `values`, one number for each output channel (first axis); None if nothing does."""
+    if stored.shape != values.shape:
+        return None
+    axes = tuple(range(1, stored.ndim))
+    energy = (stored.astype(np.float64) ** 2).sum(axis=axes, keepdims=True)
+    product = (stored.astype(np.float64) * values).sum(axis=axes, keepdims=True)
+    scale = (product / np.maximum(energy, 1e-30)).astype(np.float32)
+    return scale if np.allclose(stored * scale, values, rtol=1e-5, atol=1e-8) else None
 
 
 def _round_weights(network: Model) -> None:

@@ -40,7 +40,7 @@ class OnnxRuntime:
             raise BundleError(f"there is no model file at {path}")
         try:
             self._session = ort.InferenceSession(path, options, providers=_providers(device))
-        except (RuntimeError, ort.capi.onnxruntime_pybind11_state.Fail) as error:
+        except Exception as error:  # onnxruntime has an unrelated class for each kind of failure
             raise BundleError(f"onnxruntime cannot load {path}: {error}") from error
         metadata = self._session.get_modelmeta().custom_metadata_map
         if KEY not in metadata:

@@ -40,7 +40,8 @@ class Rectifier(nn.Module):
         channels: of the convolutions of the localisation network.
     """
 
-    spline: Tensor
+    inverse: Tensor
+    basis: Tensor
 
     def __init__(self, size: tuple[int, int], image_channels: int, fiducials: int, channels: tuple[int, ...]):
         super().__init__()
@@ -55,20 +56,23 @@ class Rectifier(nn.Module):
         nn.init.zeros_(final.weight)
         with torch.no_grad():
             final.bias.copy_(initial_fiducials(fiducials).flatten())
-        # A constant of the sizes: it is no part of the weights, and must not be rounded with them.
-        self.register_buffer("spline", spline_matrix(*size, fiducials).float(), persistent=False)
+        # Constants of the sizes: they are no part of the weights, and must not be rounded with them.
+        self.register_buffer("inverse", spline_inverse(fiducials).float(), persistent=False)
+        self.register_buffer("basis", spline_basis(*size, fiducials).float(), persistent=False)
 
     def forward(self, images: Tensor) -> Rectified:
         """(N, C, H, W) to the same shape, with the points and the grid that led there."""
         features = self.features(images)
-        # In bfloat16 neighbouring pixels of a wide image share a coordinate.
+        # The spline sums terms far larger than the coordinates it gives, which bfloat16 would spoil.
         with torch.autocast(images.device.type, enabled=False):
             points = self.points(features.to(self.points[0].weight.dtype)).float()
-            return self.rectify(images, points.view(-1, self.spline.shape[1], 2))
+            return self.rectify(images, points.view(-1, self.inverse.shape[1], 2))
 
     def rectify(self, images: Tensor, fiducials: Tensor) -> Rectified:
         """Straighten images (N, C, H, W) whose text runs between the given points (N, F, 2)."""
-        grid = (self.spline.float() @ fiducials).view(-1, *self.size, 2)
+        # Merged into one matrix the two would round less, but not as where published weights were trained.
+        coefficients = self.inverse.float() @ fiducials
+        grid = (self.basis.float() @ coefficients).view(-1, *self.size, 2)
         straight = F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="border", align_corners=True)
         return Rectified(straight.to(images.dtype), fiducials, grid)
 
@@ -85,22 +89,25 @@ def initial_fiducials(count: int) -> Tensor:
     return torch.cat([torch.stack([x, -rise], 1), torch.stack([x, 1 - rise], 1)])
 
 
-def spline_matrix(height: int, width: int, count: int) -> Tensor:
-    """(height * width, count) float64: turns fiducials into the grid.
+def spline_inverse(count: int) -> Tensor:
+    """(count + 3, count) float64: turns fiducials into the coefficients of the spline, three of them affine.
 
-    The spline solves a linear system for its coefficients, whose matrix depends on the
-    canonical points alone, and evaluates them at the pixel centres. Both steps are linear in the fiducials, so that
-    their product is one matrix; the last three columns of the inverse meet zeros and are dropped.
+    It is the inverse of the linear system that makes the spline pass through the fiducials at the edge points. Three
+    more equations keep its kernels free of an affine part; their right side is zero, so their columns are dropped.
     """
     points = edge_points(count)
-    pixels = torch.cartesian_prod(_centres(height), _centres(width)).flip(1)
-    between, to_points = _distances(points, points), _distances(pixels, points)
-    equations = torch.cat([_affine(points), torch.xlogy(between**2, between)], 1)
+    distance = _distances(points, points)
+    equations = torch.cat([_affine(points), torch.xlogy(distance**2, distance)], 1)
     constraints = torch.cat([torch.zeros(3, 3, dtype=torch.float64), _affine(points).T], 1)
-    coefficients = torch.linalg.inv(torch.cat([equations, constraints]))[:, :count]
+    return torch.inverse(torch.cat([equations, constraints]))[:, :count]
+
+
+def spline_basis(height: int, width: int, count: int) -> Tensor:
+    """(height * width, count + 3) float64: evaluates the spline at the pixel centres, row by row."""
+    pixels = torch.cartesian_prod(_centres(height), _centres(width)).flip(1)
+    distance = _distances(pixels, edge_points(count))
     # The small offset is that of the grid with which published weights were trained.
-    basis = torch.cat([_affine(pixels), to_points**2 * (to_points + 1e-6).log()], 1)
-    return torch.mm(basis, coefficients)
+    return torch.cat([_affine(pixels), distance**2 * (distance + 1e-6).log()], 1)
 
 
 def _affine(points: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image as pillow
 from PIL import ImageDraw
 
+from wildtext.errors import DataError
 from wildtext.synth.fonts import Typeface
 from wildtext.types import Floats
 
@@ -38,7 +39,13 @@ class Line:
 
 
 def draw_line(text: str, face: Typeface, random: Random, *, neighbours: bool) -> Line:
-    """Set a text in one font, with random tracking and, if asked, parts of other words around it."""
+    """Set a text in one font, with random tracking and, if asked, parts of other words around it.
+
+    Raises:
+        DataError: the text has no characters but blanks.
+    """
+    if not text.strip(" "):
+        raise DataError(f"there is nothing to draw in {text!r}")
     size = face.size
     spread = random.normal(0.02, 0.04) if random.random() < 0.8 else 0.7 * random.random() ** 2
     tracking = size * max(spread, -0.04)

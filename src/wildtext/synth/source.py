@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,11 @@ class SyntheticWords:
         self._corpus = Corpus(words)
         self._backgrounds = Backgrounds(backgrounds)
         self._charset = charset
+        self._again = partial(SyntheticWords, seed, fonts=fonts, words=words, backgrounds=backgrounds, charset=charset)
+
+    def __reduce__(self) -> tuple[partial[SyntheticWords], tuple[()]]:
+        # Open fonts and photographs cannot travel to another process; it opens its own.
+        return self._again, ()
 
     @property
     def size(self) -> None:
@@ -60,9 +67,20 @@ class SyntheticWords:
         Raises:
             SampleError: it needs a font or a photograph that is broken, or no font has the characters.
         """
+        return self._draw(index, self._label)
+
+    def render(self, text: str, index: int = 0) -> Sample:
+        """Draw a given text; `index` chooses how it looks.
+
+        Raises:
+            SampleError: no font has all its characters, or a font or a photograph is broken.
+        """
+        return self._draw(index, lambda _: text)
+
+    def _draw(self, index: int, label: Callable[[np.random.Generator], str]) -> Sample:
         random = np.random.default_rng((self.seed, index))
         try:
-            text, face = self._text_and_font(random)
+            text, face = self._text_and_font(label, random)
             line = draw_line(text, face, random, neighbours=random.random() < 0.22)
             mask, boxes = seen(line, random)
             image = capture(compose(mask, self._backgrounds, random), random)
@@ -78,15 +96,12 @@ class SyntheticWords:
         assert self._charset is not None
         raise DataError(f"no label of the corpus fits charset {self._charset.name}; give a word list that does")
 
-    def _text_and_font(self, random: np.random.Generator) -> tuple[str, Typeface]:
-        text = self._label(random)
+    def _text_and_font(
+        self, label: Callable[[np.random.Generator], str], random: np.random.Generator
+    ) -> tuple[str, Typeface]:
         for _ in range(_TRIES):
+            text = label(random)
             face = self._fonts[int(random.integers(len(self._fonts)))]
             if face.covers(text):
                 return text, face
-            text = self._label(random)
-        # Fonts that cover nothing of the corpus (symbol fonts among few) must not stop the stream.
-        face = self._fonts[int(random.integers(len(self._fonts)))]
-        if not face.covers("0"):
-            raise DataError(f"{face.path} and {_TRIES} others have no characters for the labels; choose other fonts")
-        return "0", face
+        raise DataError(f"none of {_TRIES} fonts from {self._fonts.folder} has all of {text!r}; choose other fonts")

@@ -153,12 +153,13 @@ def load_model(path: Path) -> tuple[Model, Bundle]:
     """
     bundle = read_safetensors_header(path)
     require("torch", extra="train")
+    damaged = require("safetensors", extra="train").SafetensorError
     load_file = require("safetensors.torch", extra="train").load_file
     from wildtext.models import build
 
     model = build(bundle.architecture, bundle.charset, bundle.sizes)
     try:
         model.load_state_dict(load_file(path))
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError, damaged) as error:
         raise BundleError(f"the weights in {path} do not fit its description: {error}") from error
     return model.float().eval(), bundle

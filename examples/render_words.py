@@ -1,0 +1,29 @@
+"""Render words of your own as labelled images: python examples/render_words.py OUT WORD [WORD ...].
+
+The folder can be read with `wildtext read`, measured with `wildtext evaluate --data` and packed with `wildtext data pack`.
+"""
+
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from wildtext.synth import SyntheticWords
+
+
+def main(out: Path, words: list[str]) -> None:
+    """Write one image for each word, and labels.tsv."""
+    source = SyntheticWords(seed=7)
+    out.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for index, word in enumerate(words):
+        name = f"{index + 1:02}.png"
+        Image.fromarray(source.render(word, index).image).save(out / name)
+        lines.append(f"{name}\t{word}\n")
+    (out / "labels.tsv").write_text("".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -1,0 +1,49 @@
+"""What all codecs share: their descriptions in a bundle, and log probabilities."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wildtext.charset import Charset
+from wildtext.codecs import CTC, Codec, Sequence, codec_from_dict, log_softmax
+from wildtext.errors import BundleError
+
+CHARSET = Charset.named("36")
+
+
+@pytest.mark.parametrize("codec", [CTC(CHARSET), CTC(CHARSET, steps=24), Sequence.dtrb(CHARSET, max_length=30)])
+def test_codecs_survive_json(codec: Codec) -> None:
+    assert codec_from_dict(json.loads(json.dumps(codec.to_dict())), CHARSET) == codec
+
+
+def test_a_codec_of_a_newer_version_is_named() -> None:
+    with pytest.raises(BundleError, match="unknown codec 'runes'; this version knows ctc, sequence: upgrade wildtext"):
+        codec_from_dict({"kind": "runes"}, CHARSET)
+
+
+def test_reading_a_description_does_not_change_it() -> None:
+    values = CTC(CHARSET).to_dict()
+    codec_from_dict(values, CHARSET)
+    assert values == CTC(CHARSET).to_dict()
+
+
+@given(st.lists(st.floats(-1e4, 1e4, width=32), min_size=1, max_size=9), st.floats(0.1, 10))
+def test_log_probabilities_sum_to_one_and_are_never_above_it(logits: list[float], temperature: float) -> None:
+    scores = log_softmax(np.array([logits], np.float32), temperature)
+    assert scores.dtype == np.float32
+    assert np.exp(scores).sum() == pytest.approx(1, rel=1e-5)
+    assert scores.max() <= 0
+
+
+def test_a_temperature_above_one_flattens() -> None:
+    logits = np.array([[2.0, 0.0]], np.float32)
+    assert log_softmax(logits, 2.0) == pytest.approx(log_softmax(np.array([[1.0, 0.0]], np.float32)))
+    assert log_softmax(logits, 2.0).max() < log_softmax(logits).max()
+
+
+def test_half_precision_is_widened_first() -> None:
+    logits = np.linspace(-60_000, 60_000, 7, dtype=np.float16).reshape(1, -1)
+    assert np.isfinite(log_softmax(logits)).all()  # type: ignore[arg-type]

@@ -1,0 +1,151 @@
+"""From drawn samples to a batch: nothing is replaced, nothing vanishes unnamed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wildtext.charset import Charset
+from wildtext.codecs import CTC, Codec
+from wildtext.data import open_source
+from wildtext.data.collate import collate, usable
+from wildtext.data.files import FileSource
+from wildtext.errors import DataError, SampleError
+from wildtext.images import Fixed, Padded, Preprocessing
+from wildtext.types import Floats, Sample
+
+Folder = Callable[..., FileSource]
+
+LOWER = CTC(Charset.named("36"), steps=8)
+ANY = CTC(Charset("any", tuple("AEaeéfiß\u0301"), normalization="NFC"))
+FIXED = Preprocessing(Fixed(32, 100))
+
+
+class Samples:
+    """Samples in memory; None stands for a broken one."""
+
+    name = "samples"
+
+    def __init__(self, *samples: Sample | None):
+        self.samples = samples
+        self.size = len(samples)
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = self.samples[index]
+        if sample is None:
+            raise SampleError(f"samples#{index}: not an image")
+        return sample
+
+
+def sample(text: str, boxes: Floats | None = None, size: tuple[int, int] = (10, 20)) -> Sample:
+    return Sample(np.full((*size, 3), 128, np.uint8), text, boxes, f"{text}.png")
+
+
+def numbered_boxes(text: str) -> Floats:
+    """Boxes whose coordinates are all the number of their character."""
+    return np.broadcast_to(np.arange(len(text), dtype=np.float32)[:, None, None], (len(text), 4, 2)).copy()
+
+
+def relabelled(text: str, codec: Codec) -> tuple[str, list[float] | None]:
+    """Label and, for each of its boxes, the number of the character that it came from, after `collate`."""
+    preprocessing = Preprocessing(Fixed(10, 20))
+    batch = collate([(Samples(sample(text, numbered_boxes(text))), 0)], preprocessing, [codec])
+    boxes = batch.boxes[0]
+    return batch.texts[0], None if boxes is None else [float(box[0, 0]) for box in boxes]
+
+
+def test_a_batch_has_one_canvas_and_normalised_labels() -> None:
+    source = Samples(sample("Hello"), sample("Café", size=(30, 40)))
+    batch = collate([(source, 1), (source, 0), (source, 1)], FIXED, [LOWER])
+    assert batch.images.shape == (3, 32, 100, 3)
+    assert batch.images.dtype == np.uint8
+    assert batch.texts == ("cafe", "hello", "cafe")
+    assert batch.sources == ("Café.png", "Hello.png", "Café.png")
+    assert batch.valid_width.tolist() == [1, 1, 1]
+    assert batch.skipped == ()
+
+
+def test_unusable_samples_are_left_out_and_named() -> None:
+    source = Samples(sample("fine"), None, sample("a b"), sample("aabbccdd"), sample(""), sample("abcdefgh"))
+    batch = collate([(source, index) for index in range(6)], FIXED, [LOWER])
+    assert batch.texts == ("fine", "abcdefgh")
+    assert len(batch) == len(batch.images) == len(batch.boxes) == 2
+    assert batch.skipped == (
+        "samples#1: not an image",
+        "a b.png: 'a b': characters outside charset 36: ' '",
+        "aabbccdd.png: 'aabbccdd': needs 12 CTC columns, the model has 8",
+        ".png: '': empty label",
+    )
+
+
+def test_a_batch_of_nothing_is_an_error() -> None:
+    with pytest.raises(DataError, match="none of 2 samples could be used; the first: samples#0: not an image"):
+        collate([(Samples(None, None), 0), (Samples(None, None), 1)], FIXED, [LOWER])
+    with pytest.raises(ValueError, match="at least one draw"):
+        collate([], FIXED, [LOWER])
+
+
+def test_boxes_follow_the_image_onto_the_canvas() -> None:
+    boxes = np.array([[[0, 0], [10, 0], [10, 10], [0, 10]], np.full((4, 2), np.nan)], np.float32)
+    source = Samples(sample("ab", boxes), sample("cd"))
+    batch = collate([(source, 0), (source, 1)], FIXED, [LOWER])
+    assert batch.boxes[0] is not None
+    assert batch.boxes[0][0].tolist() == [[0, 0], [50, 0], [50, 32], [0, 32]]
+    assert np.isnan(batch.boxes[0][1]).all()
+    assert batch.boxes[1] is None
+    assert boxes[0, 2].tolist() == [10, 10]
+
+
+def test_boxes_follow_the_image_onto_a_padded_canvas() -> None:
+    boxes = np.array([[[0, 0], [20, 0], [20, 10], [0, 10]]], np.float32)
+    batch = collate([(Samples(sample("a", boxes)), 0)], Preprocessing(Padded(32, 128, 16)), [LOWER])
+    assert batch.valid_width.tolist() == [0.5]
+    assert batch.boxes[0] is not None
+    assert batch.boxes[0][0, 2].tolist() == [64, 32]
+
+
+@pytest.mark.parametrize(
+    ("text", "codec", "expected"),
+    [
+        ("AbC", LOWER, ("abc", [0, 1, 2])),
+        ("éa", LOWER, ("ea", [0, 1])),
+        ("e\u0301a", LOWER, ("ea", [0, 2])),
+        ("ﬁe\u0301a", LOWER, ("fiea", [np.nan, np.nan, 1, 3])),
+        ("e\u0301a", ANY, ("éa", None)),
+        ("éa", ANY, ("éa", [0, 1])),
+    ],
+)
+def test_boxes_stay_with_their_characters(text: str, codec: Codec, expected: tuple[str, list[float] | None]) -> None:
+    found = relabelled(text, codec)
+    assert found[0] == expected[0]
+    np.testing.assert_equal(found[1], expected[1])
+
+
+def test_usable_samples_and_why_others_are_not(folder: Folder) -> None:
+    source = folder(["fine", "tschüß", "", "a b", "Also Fine", "AlsoFine", "c-d", "toolongforit"])
+    result = usable(source, [LOWER])
+    assert result.indices.tolist() == [0, 5]
+    assert result.indices.dtype == np.int64
+    assert result.total == 8
+    assert result.dropped == {
+        "characters outside charset 36": 4,
+        "empty label": 1,
+        "needs 13 CTC columns, the model has 8": 1,
+    }
+    assert result.examples["characters outside charset 36"][0] == f"{source.where(1)}: 'tschüß'"
+    assert len(result.examples["characters outside charset 36"]) == 4
+
+
+def test_a_label_must_suit_every_codec(folder: Folder) -> None:
+    assert usable(folder(["ab", "fie"]), [LOWER, ANY]).indices.tolist() == [1]
+
+
+def test_a_label_that_cannot_be_read_is_dropped(tmp_path: Path, write_lmdb: Callable[..., Path]) -> None:
+    items = {"num-samples": b"3", "label-000000001": b"\xff", "label-000000003": b"word"}
+    result = usable(open_source(write_lmdb(tmp_path / "words", items)), [LOWER])
+    assert result.indices.tolist() == [2]
+    assert result.dropped == {"label that cannot be read": 2}
+    assert "the label is missing" in result.examples["label that cannot be read"][1]
