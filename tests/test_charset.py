@@ -97,9 +97,10 @@ def test_load_takes_a_name_or_a_path(tmp_path: Path) -> None:
     assert Charset.load(str(write(tmp_path, "x\ny\n"))).characters == ("x", "y")
 
 
-def test_load_of_a_missing_file_says_that_a_file_may_be_given() -> None:
+@pytest.mark.parametrize("name", ["missing.txt", "0123456789" * 30, "no\0file"])
+def test_load_of_what_is_neither_says_that_a_file_may_be_given(name: str) -> None:
     with pytest.raises(CharsetError, match="or give a file"):
-        Charset.load("missing.txt")
+        Charset.load(name)
 
 
 def test_the_set_of_texts_is_sorted_and_composed() -> None:

@@ -5,6 +5,7 @@ Case folding and Unicode normalisation are part of the charset, so that training
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -114,8 +115,8 @@ class Charset:
     @classmethod
     def load(cls, name_or_path: str) -> Charset:
         """A standard set by its name, or a dictionary file by its path."""
-        path = Path(name_or_path)
-        return cls.from_file(path) if path.is_file() else cls.named(name_or_path)
+        # Not Path.is_file, which raises where the text is too long for a name.
+        return cls.from_file(name_or_path) if os.path.isfile(name_or_path) else cls.named(name_or_path)
 
     def normalize(self, text: str) -> str:
         """Bring a label to the form that this charset declares. Unknown characters are left in place."""

@@ -18,8 +18,9 @@ def open_source(path: Path | str) -> LabelledSource:
     """Open labelled images, whatever form they have.
 
     Args:
-        path: a folder with `labels.tsv`, an LMDB (or a folder of them, at any depth), a `.jsonl` file, or a list file
-            with ``path<TAB>text`` on each line.
+        path: a folder with `labels.tsv`, an LMDB (its folder, or its `.mdb` or `.lmdb` file), a folder of LMDBs at any
+            depth, a `.jsonl` file, or a list file with ``path<TAB>text`` on each line. Folders that end in `.part` are
+            unfinished and passed over.
 
     Raises:
         DataError: there is nothing there, or nothing that is known.
