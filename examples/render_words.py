@@ -1,6 +1,6 @@
 """Render words of your own as labelled images: python examples/render_words.py OUT WORD [WORD ...].
 
-The folder can be read with `wildtext read`, measured with `wildtext evaluate --data` and packed with `wildtext data pack`.
+The folder can be read (`wildtext read`), measured (`wildtext evaluate --data`) and packed (`wildtext data pack`).
 """
 
 import sys

@@ -120,9 +120,7 @@ def test_readings_do_not_depend_on_the_batch_size(folder: Path, capsys: Captured
         (["train", "default", "--time-limit", "soon"], "--time-limit is 'soon'"),
     ],
 )
-def test_mistakes_end_with_one_line_that_says_what_to_do(
-    arguments: list[str], message: str, capsys: Captured
-) -> None:
+def test_mistakes_end_with_one_line_that_says_what_to_do(arguments: list[str], message: str, capsys: Captured) -> None:
     assert main(arguments) == UNUSABLE
     error = capsys.readouterr().err
     assert message in error

@@ -48,6 +48,7 @@ def test_a_fresh_environment_reads_an_image_without_torch(wheel: Path, tmp_path:
     subprocess.run([python, "-m", "pip", "install", "--quiet", wheel], check=True)
     assert subprocess.run([python, "-c", "import torch"], stderr=subprocess.DEVNULL).returncode != 0
     Image.fromarray(SyntheticWords(1)[0].image).save(tmp_path / "word.png")
-    command = [tmp_path / "venv" / "bin" / "wildtext", "read", tmp_path / "word.png", "--format", "jsonl"]
+    program, word = str(tmp_path / "venv" / "bin" / "wildtext"), str(tmp_path / "word.png")
+    command = [program, "read", word, "--format", "jsonl"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path)
     assert json.loads(done.stdout)["path"] == str(tmp_path / "word.png")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -181,13 +183,24 @@ def _seconds(text: str) -> float | None:
 def pack(source: Positional[Path], out: Positional[Path], /) -> int:
     """Write labelled images into an LMDB, which trains faster than files. Goes on where an earlier call was stopped.
 
+    The exit status is 1 if some samples were left out.
+
     Args:
         source: Folder with labels.tsv, list file, JSON Lines or LMDB.
         out: The LMDB folder to write, e.g. train.lmdb.
     """
-    from wildtext.data.commands import pack_command
+    from wildtext.data import open_source
+    from wildtext.data.pack import SKIPPED
+    from wildtext.data.pack import pack as write
 
-    return FAILED if pack_command(source, out) else OK
+    with _progress("packing") as progress:
+        report = write(open_source(source), out, progress=progress)
+    print(f"{report.path}: {report.written} samples")
+    for reason, count in report.reasons.most_common():
+        print(f"left out {count}: {reason}")
+    if report.skipped:
+        print(f"the samples that were left out are listed in {out / SKIPPED}")
+    return FAILED if report.skipped else OK
 
 
 def inspect(source: Positional[Path], /, *, format: Literal["table", "json"] = "table") -> int:
@@ -197,10 +210,30 @@ def inspect(source: Positional[Path], /, *, format: Literal["table", "json"] = "
         source: Folder with labels.tsv, list file, JSON Lines or LMDB.
         format: table for people, json for programs.
     """
-    from wildtext.data.commands import inspect_command
+    from rich.console import Console
 
-    inspect_command(source, form=format)
+    from wildtext.data import open_source
+    from wildtext.data.inspect import inspect as survey
+    from wildtext.data.inspect import show
+
+    with _progress("inspecting") as progress:
+        summary = survey(open_source(source), progress=progress)
+    if format == "json":
+        print(json.dumps(summary.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        show(summary, Console())
     return OK
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on a terminal, and nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 COMMANDS: dict[str, Callable[..., int]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,11 +38,6 @@ class Sample:
                 f"{self.source or 'sample'}: boxes have shape {self.boxes.shape}, "
                 f"but the label {self.text!r} needs {(len(self.text), 4, 2)}"
             )
-
-    def with_text(self, text: str) -> Sample:
-        """The same image under another label; boxes stay only where every character keeps its place."""
-        boxes = self.boxes if len(text) == len(self.text) else None
-        return replace(self, text=text, boxes=boxes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -112,7 +112,7 @@ def _normalized(sample: Sample, charset: Charset) -> Sample:
     """
     text = charset.normalize(sample.text)
     if sample.boxes is None or text == sample.text:
-        return sample.with_text(text)
+        return replace(sample, text=text)
     pieces = [charset.normalize(character) for character in sample.text]
     if "".join(pieces) != text:
         return replace(sample, text=text, boxes=None)

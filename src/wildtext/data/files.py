@@ -39,8 +39,8 @@ class FileSource:
 
     @property
     def name(self) -> str:
-        """Path of the list."""
-        return str(self.path)
+        """Path of the list, or of its folder where the list has the usual name."""
+        return str(self.path.parent if self.path.name == LABELS else self.path)
 
     @property
     def size(self) -> int:

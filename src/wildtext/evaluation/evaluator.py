@@ -62,10 +62,9 @@ def evaluate(recognizer: Recognizer, source: LabelledSource, *, protocol: str = 
     characters = Charset.named(protocol)
     began = time.perf_counter()
     correct, similar, confident = 0, 0.0, 0.0
-    broken: dict[int, str] = {}
+    broken: list[str] = []
     for index, prediction in enumerate(recognizer.stream(_images(source, broken), batch_size=batch_size)):
         if not isinstance(prediction, Prediction):
-            broken.setdefault(index, f"{source.name}#{index}: {prediction}")
             continue
         truth = characters.restrict(source.text(index))
         reading = characters.restrict(prediction.text)
@@ -73,17 +72,15 @@ def evaluate(recognizer: Recognizer, source: LabelledSource, *, protocol: str = 
         correct += reading == truth
         similar += similarity(reading, truth)
     count = source.size
-    unreadable = tuple(broken[index] for index in sorted(broken))
-    return Result(
-        source.name, count, correct, similar / count, confident / count, unreadable, time.perf_counter() - began
-    )
+    seconds = time.perf_counter() - began
+    return Result(source.name, count, correct, similar / count, confident / count, tuple(broken), seconds)
 
 
-def _images(source: LabelledSource, broken: dict[int, str]) -> Iterator[Image | bytes]:
-    """The images in order; where one is broken its message goes to `broken` and no bytes keep its place."""
+def _images(source: LabelledSource, broken: list[str]) -> Iterator[Image | bytes]:
+    """The images in order; where one is broken its message goes to `broken`, and empty bytes keep its place."""
     for index in range(source.size):
         try:
             yield source[index].image
         except SampleError as error:
-            broken[index] = str(error)
+            broken.append(str(error))
             yield b""

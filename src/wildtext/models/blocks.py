@@ -17,6 +17,23 @@ class ConvNorm(nn.Sequential):
         super().__init__(*layers, *([nn.ReLU(inplace=True)] if relu else []))
 
 
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions beside an identity, or a 1x1 convolution where the channels change (He et al. 2016)."""
+
+    def __init__(self, in_channels: int, channels: int):
+        super().__init__()
+        self.branch = nn.Sequential(ConvNorm(in_channels, channels), ConvNorm(channels, channels, relu=False))
+        self.shortcut = nn.Sequential()
+        if in_channels != channels:
+            self.shortcut.extend([nn.Conv2d(in_channels, channels, 1, bias=False), nn.BatchNorm2d(channels)])
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to (N, channels, H, W)."""
+        out: Tensor = self.relu(self.branch(features) + self.shortcut(features))
+        return out
+
+
 class EncoderLayer(nn.Module):
     """Pre-norm transformer encoder layer (Vaswani et al. 2017, with the normalisation first)."""
 

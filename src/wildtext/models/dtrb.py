@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wildtext.charset import Charset
@@ -167,14 +168,8 @@ class AttentionDecoder(nn.Module):
         self.keys = nn.Linear(features, hidden, bias=False)
         self.query = nn.Linear(hidden, hidden)
         self.score = nn.Linear(hidden, 1, bias=False)
-        # The LSTM's input is [context; one-hot token]: the token's share of its gates is a row of a table.
-        self.gates_context = nn.Linear(features, 4 * hidden)
-        self.gates_token = nn.Embedding(codec.classes, 4 * hidden)
-        self.gates_state = nn.Linear(hidden, 4 * hidden)
+        self.cell = nn.LSTMCell(features + codec.classes, hidden)
         self.classifier = nn.Linear(hidden, codec.classes)
-        for layer in (self.gates_context, self.gates_token, self.gates_state):
-            for parameter in layer.parameters():
-                nn.init.uniform_(parameter, -(hidden**-0.5), hidden**-0.5)
 
     def forward(self, columns: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Write a text.
@@ -187,29 +182,23 @@ class AttentionDecoder(nn.Module):
             Logits (N, steps, classes) and attention (N, steps, w).
         """
         keys = self.keys(columns)
-        table = self.gates_token.weight
-        state = memory = table.new_zeros(columns.shape[0], self.query.in_features)
+        state = memory = columns.new_zeros(columns.shape[0], self.cell.hidden_size)
         token = torch.full_like(columns[:, 0, 0], self.begin, dtype=torch.long)
         logits, attention = [], []
         for step in range(self.steps):
             if targets is not None:
                 token = targets[:, step]
             scores = self.score(torch.tanh(keys + self.query(state).unsqueeze(1)))
-            weights = scores.squeeze(2).softmax(dim=1)
-            context = torch.bmm(weights.unsqueeze(1), columns).squeeze(1)
-            gates = self.gates_context(context) + self.gates_token(token) + self.gates_state(state)
-            state, memory = _lstm(gates, memory)
+            weights = scores.softmax(dim=1).transpose(1, 2)
+            context = torch.bmm(weights, columns).squeeze(1)
+            # A table of the token's share of the gates would be quicker for large charsets, but it rounds in another
+            # order, and over 26 steps that carries published weights away from where they were trained.
+            written = F.one_hot(token, self.classifier.out_features).to(context.dtype)
+            state, memory = self.cell(torch.cat([context, written], dim=1), (state, memory))
             logits.append(self.classifier(state))
-            attention.append(weights)
+            attention.append(weights.squeeze(1))
             token = logits[-1].argmax(dim=1)
         return torch.stack(logits, dim=1), torch.stack(attention, dim=1)
-
-
-def _lstm(gates: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-    """One step of an LSTM (Gers et al. 2000) from its summed gates (N, 4 hidden): the new state and memory."""
-    entry, forget, content, out = gates.chunk(4, dim=1)
-    memory = forget.sigmoid() * memory + entry.sigmoid() * content.tanh()
-    return out.sigmoid() * memory.tanh(), memory
 
 
 def _head(config: DTRBConfig, charset: Charset, *, steps: int) -> Head:

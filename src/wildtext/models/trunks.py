@@ -5,9 +5,9 @@ Both bring an image 32 pixels high to one row of columns, and keep nearly every 
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
-from wildtext.models.blocks import ConvNorm
+from wildtext.models.blocks import ConvNorm, ResidualBlock
 
 
 class VGG(nn.Sequential):
@@ -69,23 +69,6 @@ class ResNet(nn.Sequential):
     def centres(width: int) -> list[int]:
         """For each output column the middle of what it looks at, in pixels from the left edge of the input."""
         return [4 * column for column in range(width // 4 + 1)]
-
-
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside an identity, or beside a 1x1 convolution where the channels change."""
-
-    def __init__(self, in_channels: int, channels: int):
-        super().__init__()
-        self.branch = nn.Sequential(ConvNorm(in_channels, channels), ConvNorm(channels, channels, relu=False))
-        self.shortcut = nn.Sequential()
-        if in_channels != channels:
-            self.shortcut.extend([nn.Conv2d(in_channels, channels, 1, bias=False), nn.BatchNorm2d(channels)])
-        self.relu = nn.ReLU(inplace=True)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(N, in_channels, H, W) to (N, channels, H, W)."""
-        out: Tensor = self.relu(self.branch(features) + self.shortcut(features))
-        return out
 
 
 TRUNKS: dict[str, type[VGG | ResNet]] = {"vgg": VGG, "resnet": ResNet}

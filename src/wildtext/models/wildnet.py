@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from wildtext.charset import Charset
 from wildtext.codecs import CTC
-from wildtext.models.blocks import ConvNorm, EncoderLayer
+from wildtext.models.blocks import ConvNorm, EncoderLayer, ResidualBlock
 from wildtext.models.contract import Head, Model, Output
 
 
@@ -36,20 +36,6 @@ class WildNetConfig:
     depths: tuple[int, int, int] = (0, 1, 2)
     layers: int = 2
     heads: int = 4
-
-
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside an identity (He et al. 2016)."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.branch = nn.Sequential(ConvNorm(channels, channels), ConvNorm(channels, channels, relu=False))
-        self.relu = nn.ReLU(inplace=True)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(N, C, H, W) to the same shape."""
-        out: Tensor = self.relu(self.branch(features) + features)
-        return out
 
 
 class WildNet(Model):
@@ -85,6 +71,5 @@ class WildNet(Model):
 
 
 def _stage(in_channels: int, out_channels: int, *, stride: int | tuple[int, int], depth: int) -> nn.Sequential:
-    return nn.Sequential(
-        ConvNorm(in_channels, out_channels, stride=stride), *(ResidualBlock(out_channels) for _ in range(depth))
-    )
+    blocks = [ResidualBlock(out_channels, out_channels) for _ in range(depth)]
+    return nn.Sequential(ConvNorm(in_channels, out_channels, stride=stride), *blocks)

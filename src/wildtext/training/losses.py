@@ -27,8 +27,8 @@ class Targets:
 
     @classmethod
     def encode(cls, codec: Codec, texts: list[str], device: torch.device) -> Targets:
-        """Encode labels and move them to a device."""
-        ids, lengths = codec.encode(texts)
+        """Encode labels, in the form that the codec's charset declares, and move them to a device."""
+        ids, lengths = codec.encode([codec.charset.normalize(text) for text in texts])
         return cls(torch.from_numpy(ids).to(device), torch.from_numpy(lengths).to(device))
 
 
@@ -47,7 +47,7 @@ def cross_entropy(logits: Tensor, targets: Targets, codec: Codec) -> Tensor:
     assert isinstance(codec, Sequence)
     wanted = targets.ids if codec.begin is None else targets.ids[:, 1:]
     # Padding may share its id with a real token, so what counts is decided by the lengths.
-    counted = targets.lengths - (codec.begin is not None)
+    counted = targets.lengths - int(codec.begin is not None)
     place = torch.arange(wanted.shape[1], device=wanted.device)
     wanted = wanted.masked_fill(place >= counted[:, None], -100)
     return F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), ignore_index=-100)

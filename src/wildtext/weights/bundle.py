@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from wildtext.charset import Charset
 from wildtext.codecs import Codec, codec_from_dict
-from wildtext.errors import BundleError, require
+from wildtext.errors import BundleError, WildtextError, require
 from wildtext.images import Preprocessing
 
 if TYPE_CHECKING:
@@ -98,7 +98,9 @@ class Bundle:
             codecs = {name: codec_from_dict(codec, charset) for name, codec in values.pop("codecs").items()}
             preprocessing = Preprocessing.from_dict(values.pop("preprocessing"))
             return cls(charset=charset, codecs=codecs, preprocessing=preprocessing, **values)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except BundleError:
+            raise
+        except (WildtextError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BundleError(f"{path} has a damaged wildtext header: {error!r}") from error
 
 

@@ -10,13 +10,9 @@ from wildtext.errors import BundleError
 
 _NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 _LINEAR = ("weight", "bias")
-_LSTM = tuple(
-    f"{kind}_l0{direction}"
-    for direction in ("", "_reverse")
-    for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-)
+_CELL = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+_LSTM = tuple(f"{leaf}_l0{direction}" for direction in ("", "_reverse") for leaf in _CELL)
 _CONSTANTS = "Transformation.GridGenerator."
-_CELL_INPUT = "Prediction.attention_cell.rnn.weight_ih"
 _SHOWN = 12
 
 
@@ -42,8 +38,7 @@ def dtrb_state_dict(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             "this is not a checkpoint of deep-text-recognition-benchmark with VGG or ResNet: "
             f"missing {_listed(missing)}; unexpected {_listed(unexpected)}"
         )
-    state = {names[name]: tensor for name, tensor in given.items() if name != _CELL_INPUT}
-    return state | _cell_input(given) if _CELL_INPUT in given else state
+    return {names[name]: tensor for name, tensor in given.items()}
 
 
 def _names(given: Iterable[str]) -> dict[str, str]:
@@ -56,7 +51,8 @@ def _names(given: Iterable[str]) -> dict[str, str]:
         for layer in ("0", "1"):
             names |= _layer(f"SequenceModeling.{layer}.rnn", f"context.{layer}.lstm", _LSTM)
             names |= _layer(f"SequenceModeling.{layer}.linear", f"context.{layer}.project", _LINEAR)
-    return names | (_attention() if _CELL_INPUT in given else _layer("Prediction", "prediction", _LINEAR))
+    attention = "Prediction.attention_cell.i2h.weight" in given
+    return names | (_attention() if attention else _layer("Prediction", "prediction", _LINEAR))
 
 
 def _layer(reference: str, ours: str, leaves: Iterable[str]) -> dict[str, str]:
@@ -112,22 +108,9 @@ def _attention() -> dict[str, str]:
     return {
         f"{cell}.i2h.weight": "prediction.keys.weight",
         f"{cell}.score.weight": "prediction.score.weight",
-        f"{cell}.rnn.weight_ih": "prediction.gates_context.weight",
-        f"{cell}.rnn.bias_ih": "prediction.gates_context.bias",
-        f"{cell}.rnn.weight_hh": "prediction.gates_state.weight",
-        f"{cell}.rnn.bias_hh": "prediction.gates_state.bias",
+        **_layer(f"{cell}.rnn", "prediction.cell", _CELL),
         **_layer(f"{cell}.h2h", "prediction.query", _LINEAR),
         **_layer("Prediction.generator", "prediction.classifier", _LINEAR),
-    }
-
-
-def _cell_input(given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The cell takes [context; one-hot token]: its columns for tokens become the rows of a table."""
-    matrix = given[_CELL_INPUT]
-    features = given["Prediction.attention_cell.i2h.weight"].shape[1]
-    return {
-        "prediction.gates_context.weight": matrix[:, :features].contiguous(),
-        "prediction.gates_token.weight": matrix[:, features:].T.contiguous(),
     }
 
 
