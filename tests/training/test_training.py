@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from wildtext.config import DataOptions, LoopOptions, ModelOptions, OptimiserOptions, Recipe
+from wildtext.config import SHIPPED, DataOptions, LoopOptions, ModelOptions, OptimiserOptions, Recipe, read_recipe
 from wildtext.data import open_source
 from wildtext.errors import ConfigError, DataError, TrainingError
 from wildtext.evaluation.evaluator import evaluate
@@ -180,3 +180,11 @@ def test_a_few_words_are_learnt_by_heart_and_the_bundle_reads_them(tmp_path: Pat
     best = train(options, tmp_path / "run")
     result = evaluate(load(str(best)), open_source(word_folder))
     assert result.accuracy >= 90
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_shipped_recipe_trains(path: Path, tmp_path: Path) -> None:
+    shipped = read_recipe(path)
+    short = replace(shipped.loop, steps=2, batch_size=8, evaluate_every=2)
+    assert train(replace(shipped, loop=short), tmp_path / "run").is_file()

@@ -128,6 +128,7 @@ def test_shipped_bundles_come_in_pairs_that_agree() -> None:
         assert entry.bundle.licence == "Apache-2.0"
         assert entry.bundle.accuracy
         assert find(entry.name, suffix=".safetensors") == entry.safetensors
+        assert entry.bytes < 1.1 * entry.safetensors.stat().st_size  # weights are float16 in both
 
 
 def test_charsets_and_codecs_survive_the_header(saved: Path) -> None:

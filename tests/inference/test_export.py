@@ -1,0 +1,36 @@
+"""Every architecture can be exported, and the export reads like the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from wildtext.charset import Charset
+from wildtext.inference.export import export
+from wildtext.inference.loading import load
+from wildtext.models import MODELS, build
+from wildtext.weights.bundle import Bundle, save_model
+
+DTRB_SMALL: dict[str, Any] = {"channels": 32, "hidden": 16, "localisation": [8, 8, 16, 16], "max_length": 5}
+SMALL: dict[str, dict[str, Any]] = {
+    "wildnet": {"channels": [8, 8, 16, 16], "layers": 1, "heads": 2},
+    **dict.fromkeys(("crnn", "rare", "trba", "star-net", "rosetta"), DTRB_SMALL),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_export_reads_like_the_model(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = build(name, Charset.named("36"), SMALL.get(name)).eval()
+    saved, out = tmp_path / "model.safetensors", tmp_path / "model.onnx"
+    save_model(saved, model, Bundle.of(name, model, MODELS[name].preprocessing))
+    export(saved, out)
+    images = [np.random.default_rng(index).integers(0, 256, (20, 60, 3), np.uint8) for index in range(3)]
+    exported, original = load(str(out)), load(str(saved))
+    for left, right in zip(exported.read(images), original.read(images), strict=True):
+        assert left.text == right.text
+        assert [c.start for c in left.characters] == pytest.approx([c.start for c in right.characters])
