@@ -149,10 +149,10 @@ def test_boxes_hold_the_ink_of_a_line_seen_at_an_angle(
 
 @pytest.mark.parametrize("text", ["Hello", "two words", "WIDE_word,1234567890"])
 def test_boxes_hold_nearly_all_ink_of_bent_lines(text: str, faces: list[Typeface]) -> None:
-    # The mesh that bends a line is coarse, so a few lines that are strongly bent and tilted stray from their boxes.
-    shares = [share_in_boxes(text, faces, number) for number in range(100)]
+    # Cells of the mesh that bends a line are flat, so very few lines that are strongly bent and tilted stray a little.
+    shares = [share_in_boxes(text, faces, number) for number in range(60)]
     assert np.mean(shares) >= 0.99
-    assert np.mean(np.array(shares) < 0.97) <= 0.05
+    assert np.mean(np.array(shares) < 0.97) <= 0.02
 
 
 def test_each_box_holds_its_own_character(faces: list[Typeface]) -> None:

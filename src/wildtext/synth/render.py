@@ -19,7 +19,7 @@ Points = NDArray[np.floating[Any]]
 Random = np.random.Generator
 
 _MAX_ASPECT = 12.0
-_COLUMNS, _ROWS = 14, 2
+_COLUMNS, _ROWS = 14, 4
 """Cells of the mesh that a bent line is drawn with."""
 
 
@@ -47,7 +47,7 @@ def draw_line(text: str, face: Typeface, random: Random, *, neighbours: bool) ->
     if not text.strip(" "):
         raise DataError(f"there is nothing to draw in {text!r}")
     size = face.size
-    spread = random.normal(0.02, 0.04) if random.random() < 0.8 else 0.7 * random.random() ** 2
+    spread = random.normal(0.02, 0.04) if random.random() < 0.8 else 1.1 * random.random() ** 2
     tracking = size * max(spread, -0.04)
     jitter = size * 0.05 * abs(random.normal()) if random.random() < 0.08 else 0.0
     room = size

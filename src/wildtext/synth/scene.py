@@ -112,6 +112,8 @@ def compose(mask: Picture, backgrounds: Backgrounds, random: Random) -> Picture:
     """
     height, width = mask.shape
     picture = backgrounds.sample(height, width, random)
+    if random.random() < 0.25:
+        picture = _edges(picture, random)
     ground = picture.mean(axis=(0, 1))
     ink = _contrasting(ground, random)
     paint = np.broadcast_to(ink, picture.shape)
@@ -124,10 +126,12 @@ def compose(mask: Picture, backgrounds: Backgrounds, random: Random) -> Picture:
     if random.random() < 0.06:
         mask = np.asarray(_as_image(mask).filter(ImageFilter.MaxFilter(3)), np.float32) / 255
     effect = random.random()
-    if effect < 0.2:
+    if effect < 0.16:
         picture = _shadow(picture, mask, ink, random)
-    elif effect < 0.33:
+    elif effect < 0.28:
         picture = _outline(picture, mask, ink, random)
+    elif effect < 0.42:
+        picture = _extrusion(picture, mask, ink, random)
     opacity = np.float32(random.uniform(0.7, 1.0) if random.random() < 0.4 else 1.0)
     alpha = mask[..., None] * opacity
     painted: Picture = picture * (1 - alpha) + paint * alpha
@@ -152,6 +156,38 @@ def _contrasting(ground: Picture, random: Random) -> Picture:
     if nearest > 0.5 * wanted:
         return np.full(3, 255 if level < 128 else 0, np.float32)
     return best
+
+
+def _edges(picture: Picture, random: Random) -> Picture:
+    """Borders of signs and walls: parts of the picture beyond a straight line, or within a stripe, change colour."""
+    height, width = picture.shape[:2]
+    for _ in range(int(random.integers(1, 4))):
+        angle = random.normal(0, 0.08) + (np.pi / 2 if random.random() < 0.3 else 0.0)
+        x = (np.arange(width, dtype=np.float32) - width * random.random())[None, :]
+        # Most borders run above or below the text rather than through it.
+        place = random.uniform(0, 0.25) if random.random() < 0.5 else random.uniform(0.75, 1)
+        y = (np.arange(height, dtype=np.float32) - height * place)[:, None]
+        distance = y * np.float32(np.cos(angle)) - x * np.float32(np.sin(angle))
+        beyond = distance > 0 if random.random() < 0.5 else distance < 0
+        if random.random() < 0.5:
+            beyond = np.abs(distance) < random.uniform(0.5, 0.12 * height)
+        colour = picture.mean(axis=(0, 1)) + random.normal(0, 55) + random.normal(0, 20, 3)
+        picture = np.where(beyond[..., None], np.float32(0.2) * picture + np.float32(0.8) * colour, picture)
+    return picture.astype(np.float32)
+
+
+def _extrusion(picture: Picture, mask: Picture, ink: Picture, random: Random) -> Picture:
+    """Letters as solid bodies: their sides, darker or lighter than their fronts, run off to one side."""
+    steps = int(random.integers(1, max(3, mask.shape[0] // 9)))
+    angle = random.uniform(0, 2 * np.pi)
+    sides = mask
+    for step in range(1, steps + 1):
+        shift = (round(step * np.sin(angle)), round(step * np.cos(angle)))
+        sides = np.maximum(sides, np.roll(mask, shift, axis=(0, 1)))
+    colour = ink * random.uniform(0.15, 0.75) if random.random() < 0.7 else ink + (255 - ink) * random.uniform(0.2, 0.7)
+    alpha = sides[..., None]
+    solid: Picture = picture * (1 - alpha) + colour * alpha
+    return solid
 
 
 def _shadow(picture: Picture, mask: Picture, ink: Picture, random: Random) -> Picture:
@@ -209,7 +245,7 @@ def capture(picture: Picture, random: Random) -> Image:
 def _lens(image: pillow.Image, random: Random) -> pillow.Image:
     """Defocus, motion, and few pixels: small text is far away, its crop was enlarged from a few rows."""
     if random.random() < 0.3:
-        image = image.filter(ImageFilter.GaussianBlur(random.uniform(0.3, 1.8)))
+        image = image.filter(ImageFilter.GaussianBlur(0.3 + 2.3 * random.random() ** 1.6))
     if random.random() < 0.14:
         image = _motion(image, random)
     if random.random() < 0.5:
