@@ -8,11 +8,11 @@ Times are the medians of single crops, from the decoded image to the text, on on
 from __future__ import annotations
 
 import importlib.util
-import json
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from json import dumps
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +46,14 @@ class Row:
     megabytes: float
 
 
-def main(data: Positional[tuple[str, ...]], /, *, threads: int = 2, model: str = "default", json_out: str = "") -> None:
+def main(data: Positional[tuple[str, ...]], /, *, threads: int = 2, model: str = "default", json: str = "") -> None:
     """Compare recognisers.
 
     Args:
         data: Labelled crops, as `wildtext evaluate` takes them.
         threads: CPU threads of every recogniser.
         model: Name or path of our bundle.
-        json_out: File for the rows as JSON.
+        json: File for the rows as JSON.
     """
     readers = {f"wildtext {model}": ours(model, threads)}
     for name, (package, file) in RIVALS.items():
@@ -66,8 +66,8 @@ def main(data: Positional[tuple[str, ...]], /, *, threads: int = 2, model: str =
     for row in rows:
         figures = f"{row.accuracy:6.2f} % {row.milliseconds:7.2f} ms {row.megabytes:6.1f} MB"
         print(f"{row.data:40} {row.recogniser:20} {figures}")
-    if json_out:
-        Path(json_out).write_text(json.dumps([asdict(row) for row in rows], indent=2))
+    if json:
+        Path(json).write_text(dumps([asdict(row) for row in rows], indent=2))
 
 
 def measure(name: str, reader: Reader, size: int, path: str) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from wildtext.cli import FAILED, OK, UNUSABLE, main
 from wildtext.synth import SyntheticWords
 
+EXAMPLES = Path(__file__).parents[1] / "examples" / "images"
 Captured = pytest.CaptureFixture[str]
 
 
@@ -72,7 +74,7 @@ def test_broken_files_get_a_record_and_the_rest_is_read(folder: Path, tmp_path: 
 def test_a_folder_without_images_is_an_error_record(tmp_path: Path, capsys: Captured) -> None:
     assert main(["read", str(tmp_path), "--format", "jsonl"]) == FAILED
     (record,) = records(capsys)
-    assert record["error"] == "a folder, not an image file"
+    assert record["error"] == "this is a folder, and no image files were found in it"
 
 
 def test_csv_has_a_column_for_each_value(folder: Path, tmp_path: Path, capsys: Captured) -> None:
@@ -133,6 +135,50 @@ def test_the_catalogue_is_listed(capsys: Captured, monkeypatch: pytest.MonkeyPat
     out = capsys.readouterr().out
     assert "default" in out
     assert "Apache-2.0" in out
+
+
+def test_the_default_model_reads_the_sample_images(capsys: Captured) -> None:
+    assert main(["evaluate", "--data", str(EXAMPLES), "--format", "json"]) == OK
+    assert json.loads(capsys.readouterr().out)["all"]["accuracy"] >= 90
+
+
+@pytest.mark.parametrize("arguments", [["data"], ["data", "--help"]])
+def test_data_alone_shows_its_commands(arguments: list[str], capsys: Captured) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 0
+    assert "data pack" in capsys.readouterr().out
+
+
+def test_data_commands_inspect_and_pack(tmp_path: Path, capsys: Captured) -> None:
+    assert main(["data", "inspect", str(EXAMPLES)]) == OK
+    assert "12 samples" in capsys.readouterr().out
+    assert main(["data", "pack", str(EXAMPLES), str(tmp_path / "samples.lmdb")]) == OK
+    assert main(["data", "inspect", str(tmp_path / "samples.lmdb"), "--format", "json"]) == OK
+    assert '"samples": 12' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["pipe", "huge", "folder"])
+def test_files_that_are_no_images_do_not_stop_the_rest(
+    kind: str, folder: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    odd = tmp_path / "odd.png"
+    if kind == "pipe":
+        os.mkfifo(odd)
+    elif kind == "folder":
+        odd.mkdir()
+    else:
+        with odd.open("wb") as file:
+            file.truncate(1 << 34)  # sparse: takes no room on the disk
+    assert main(["read", str(odd), str(folder / "a.png"), "--format", "jsonl"]) == FAILED
+    assert ["error" in record for record in records(capsys)] == [True, False]
+
+
+def test_links_to_folders_are_followed_but_not_in_circles(folder: Path, tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "linked").symlink_to(folder)
+    (tmp_path / "circle").symlink_to(tmp_path)
+    assert main(["read", str(tmp_path), "--format", "jsonl"]) == OK
+    assert len(records(capsys)) == 3
 
 
 def test_evaluate_prints_json(folder: Path, tmp_path: Path, capsys: Captured) -> None:

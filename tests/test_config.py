@@ -44,6 +44,9 @@ def test_whole_numbers_serve_as_floats(tmp_path: Path) -> None:
         ("[data]\ntrain = []\n", "name at least one source"),
         ("[data]\ntrain = ['synth=-1']\n", "share above 0"),
         ("[optimiser]\nema = 1.0\n", "optimiser.ema is 1.0"),
+        ("[optimiser]\nclip = 0\n", "optimiser.clip is 0.0, but must be above 0"),
+        ("[optimiser]\nwarmup = -5\n", "optimiser.warmup is -5"),
+        ("[data]\nworkers = -1\n", "data.workers is -1"),
         ("name = \n", "is not TOML"),
     ],
 )

@@ -8,11 +8,12 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from wildtext.config import Recipe, find_recipe
 from wildtext.errors import ConfigError, WildtextError, require
@@ -22,7 +23,7 @@ OK, FAILED, UNUSABLE = 0, 1, 2
 
 
 def read(
-    paths: Positional[tuple[str, ...]],
+    paths: Annotated[Positional[tuple[str, ...]], arg(metavar="PATH...")],
     /,
     *,
     model: str = "default",
@@ -75,7 +76,7 @@ def models() -> int:
             bundle.licence,
             accuracy or "not measured",
         )
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
     return OK
 
 
@@ -118,7 +119,11 @@ def evaluate(
     return OK
 
 
-def export(model: Positional[str], out: Positional[Path], /) -> int:
+def export(
+    model: Annotated[Positional[str], arg(metavar="MODEL")],
+    out: Annotated[Positional[Path], arg(metavar="OUT.onnx")],
+    /,
+) -> int:
     """Turn a .safetensors bundle into an .onnx bundle to read with, and prove that the two agree.
 
     Args:
@@ -140,13 +145,13 @@ def _train_command(name: str = "", defaults: Recipe | None = None) -> Callable[.
     values = defaults or Recipe()
 
     def train(
-        recipe: Positional[str],
+        recipe: Annotated[Positional[str], arg(metavar="RECIPE")],
         /,
         *,
         out: Path = Path("runs"),
         resume: bool = False,
         time_limit: str = "",
-        settings: Annotated[Recipe, tyro.conf.arg(name="")] = values,
+        settings: Annotated[Recipe, arg(name="")] = values,
     ) -> int:
         """Train a model as a recipe says; every value of the recipe can be changed with an option.
 
@@ -180,7 +185,11 @@ def _seconds(text: str) -> float | None:
     return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
 
 
-def pack(source: Positional[Path], out: Positional[Path], /) -> int:
+def pack(
+    source: Annotated[Positional[Path], arg(metavar="SOURCE")],
+    out: Annotated[Positional[Path], arg(metavar="OUT.lmdb")],
+    /,
+) -> int:
     """Write labelled images into an LMDB, which trains faster than files. Goes on where an earlier call was stopped.
 
     The exit status is 1 if some samples were left out.
@@ -203,7 +212,9 @@ def pack(source: Positional[Path], out: Positional[Path], /) -> int:
     return FAILED if report.skipped else OK
 
 
-def inspect(source: Positional[Path], /, *, format: Literal["table", "json"] = "table") -> int:
+def inspect(
+    source: Annotated[Positional[Path], arg(metavar="SOURCE")], /, *, format: Literal["table", "json"] = "table"
+) -> int:
     """Show what labelled images hold: counts, characters, lengths, sizes, odd samples.
 
     Args:
@@ -236,6 +247,8 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+_HELP = {"-h", "--help"}
+
 COMMANDS: dict[str, Callable[..., int]] = {
     "read": read,
     "models": models,
@@ -256,12 +269,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"wildtext {__version__}")
         return OK
     try:
-        if arguments[:1] == ["data"]:
-            arguments = [" ".join(arguments[:2]), *arguments[2:]]
         commands = dict(COMMANDS)
         if arguments[:1] == ["train"]:
             name = next((argument for argument in arguments[1:2] if not argument.startswith("-")), "")
             commands["train"] = _train_command(name, find_recipe(name) if name else None)
+        if arguments[:1] == ["data"]:
+            commands = {name: command for name, command in commands.items() if name.startswith("data ")}
+            arguments = ["--help"] if set(arguments[1:2]) <= _HELP else [" ".join(arguments[:2]), *arguments[2:]]
         status: int = tyro.extras.subcommand_cli_from_dict(
             commands, prog="wildtext", description="Read words in photographs.", args=arguments
         )
@@ -280,4 +294,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def entry() -> None:
     """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A path or a reading that the terminal's encoding lacks must not end the command.
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(main())

@@ -25,11 +25,12 @@ class ModelOptions:
     name: str = "wildnet"
     """Preset of the architecture."""
     charset: str = ""
-    """36, 62 or 94, each also with +space, or a file with one character a line; empty takes the preset's."""
+    """36, 62 or 94, each also with +space; a file with one character a line; `data` takes the characters of the
+    training labels; empty takes the preset's."""
     sizes: dict[str, Any] = field(default_factory=dict)
     """Sizes of the preset to change."""
     init: str = ""
-    """A .safetensors bundle whose weights to start from; empty starts from nothing."""
+    """Weights to start from: a name from `wildtext models` or a .safetensors bundle; empty starts from nothing."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,10 @@ class Recipe:
     """Names the folder of the run and its bundle."""
     seed: int = 1
     """Decides weights, order of data and rendering."""
+    licence: str = "unspecified"
+    """Of the weights, for the bundle."""
+    origin: str = "unspecified"
+    """Who trained them on what, for the bundle."""
     model: ModelOptions = ModelOptions()
     data: DataOptions = DataOptions()
     synth: SynthOptions = SynthOptions()
@@ -112,17 +117,16 @@ class Recipe:
     loop: LoopOptions = LoopOptions()
 
     def __post_init__(self) -> None:
-        for name, value in (
-            ("loop.steps", self.loop.steps),
-            ("loop.batch_size", self.loop.batch_size),
-            ("loop.evaluate_every", self.loop.evaluate_every),
-            ("loop.save_every", self.loop.save_every),
-            ("loop.log_every", self.loop.log_every),
-        ):
-            if value < 1:
-                raise ConfigError(f"{name} is {value}, but must be at least 1")
-        if not 0 <= self.optimiser.ema < 1:
-            raise ConfigError(f"optimiser.ema is {self.optimiser.ema}, but must be at least 0 and below 1")
+        loop, optimiser = self.loop, self.optimiser
+        for name in ("steps", "batch_size", "evaluate_every", "save_every", "log_every"):
+            _require(getattr(loop, name) >= 1, f"loop.{name}", getattr(loop, name), "at least 1")
+        _require(loop.threads >= 0, "loop.threads", loop.threads, "at least 0")
+        _require(self.data.workers >= 0, "data.workers", self.data.workers, "at least 0")
+        for name in ("learning_rate", "clip"):
+            _require(getattr(optimiser, name) > 0, f"optimiser.{name}", getattr(optimiser, name), "above 0")
+        for name in ("weight_decay", "warmup"):
+            _require(getattr(optimiser, name) >= 0, f"optimiser.{name}", getattr(optimiser, name), "at least 0")
+        _require(0 <= optimiser.ema < 1, "optimiser.ema", optimiser.ema, "at least 0 and below 1")
         if not self.data.train:
             raise ConfigError('data.train is empty; name at least one source, e.g. train = ["synth"]')
         for item in self.data.train:
@@ -131,6 +135,11 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as TOML and JSON hold them."""
         return asdict(self)
+
+
+def _require(holds: bool, name: str, value: float, must: str) -> None:
+    if not holds:
+        raise ConfigError(f"{name} is {value}, but must be {must}")
 
 
 def parse_share(item: str) -> tuple[str, float]:

@@ -260,3 +260,12 @@ def test_a_label_that_cannot_be_learnt_is_named(text: str, reason: str) -> None:
 
 def test_an_empty_label_is_a_problem() -> None:
     assert SMALL.problem("") == "empty label"
+
+
+def test_columns_that_a_network_moves_move_the_spans() -> None:
+    scores = np.log(np.full((4, 4), 1e-3) + np.eye(4)[[0, 1, 1, 0]])
+    (plain,) = SMALL.decode(scores).characters
+    moved = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
+    (shifted,) = SMALL.decode(scores, maps={"column_x": moved}).characters
+    assert (plain.start, plain.end) == (0.25, 0.75)
+    assert (shifted.start, shifted.end) == pytest.approx((0.2 - 0.125, 0.3 + 0.125))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -69,18 +69,21 @@ def word_folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_stopping_and_resuming_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_stopping_and_resuming_changes_nothing(tmp_path: Path, precision: Literal["fp32", "bf16"]) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train(recipe(), whole)
-    train(recipe(), parts, seconds=0)
+    options = recipe(loop=replace(recipe().loop, precision=precision))
+    train(options, whole)
+    train(options, parts, seconds=0)
     for _ in range(5):
-        train(recipe(), parts, resume=True, seconds=0)
+        train(options, parts, resume=True, seconds=0)
     wanted, got = states(whole), states(parts)
     assert wanted.keys() == got.keys()
     for name, value in wanted.items():
         assert torch.equal(value, got[name]), name
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # Python 3.12 warns of threads
 def test_worker_processes_do_not_change_the_data(tmp_path: Path) -> None:
     train(recipe(), tmp_path / "none")
     train(recipe(data=DataOptions(workers=2)), tmp_path / "two")
@@ -99,10 +102,75 @@ def test_resuming_what_was_never_begun_is_refused(tmp_path: Path) -> None:
         train(recipe(), tmp_path / "nothing", resume=True)
 
 
-def test_resuming_another_model_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"model": ModelOptions("wildnet", "62", SMALL)}, "model"),
+        ({"seed": 9}, "seed = 1, not 9"),
+        ({"loop": replace(recipe().loop, batch_size=8)}, r"loop.batch_size = 4, not 8"),
+        ({"optimiser": OptimiserOptions(learning_rate=1.0, warmup=2)}, "optimiser"),
+    ],
+)
+def test_resuming_with_another_recipe_is_refused(tmp_path: Path, changes: dict[str, Any], named: str) -> None:
     train(recipe(), tmp_path, seconds=0)
+    with pytest.raises(TrainingError, match=named):
+        train(recipe(**changes), tmp_path, resume=True)
+
+
+def test_more_steps_may_be_added_to_a_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    train(recipe(), tmp_path)
+    train(recipe(loop=replace(recipe().loop, steps=8)), tmp_path, resume=True)
+    assert "begun for 6 steps and will now go to 8" in caplog.text
+
+
+def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
+    train(recipe(), tmp_path, seconds=0)
+    state = tmp_path / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:-50])
     with pytest.raises(TrainingError, match="cannot resume"):
-        train(recipe(model=ModelOptions("wildnet", "62", SMALL)), tmp_path, resume=True)
+        train(recipe(), tmp_path, resume=True)
+
+
+def test_a_run_that_is_stopped_early_leaves_a_bundle(tmp_path: Path, word_folder: Path) -> None:
+    best = train(recipe(data=DataOptions(workers=0, validation=(str(word_folder),))), tmp_path / "run", seconds=0)
+    assert load(str(best)).bundle.training["steps"] == 1
+
+
+def test_steps_that_are_done_again_are_logged_once(tmp_path: Path) -> None:
+    options = recipe(loop=replace(recipe().loop, log_every=1))
+    train(options, tmp_path, seconds=0)
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write(json.dumps({"step": 2, "loss": 0.0}) + "\n")  # as after a crash between two saves
+    train(options, tmp_path, resume=True)
+    steps = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [step for step in dict.fromkeys(steps)] == sorted(set(steps)) == [1, 2, 3, 4, 5, 6]
+    assert steps.count(2) == 1
+
+
+def test_trained_weights_can_be_started_from(tmp_path: Path, word_folder: Path) -> None:
+    first = train(recipe(name="first"), tmp_path / "first", seconds=0)
+    again = recipe(model=ModelOptions("wildnet", init=str(first)), data=DataOptions((str(word_folder),), workers=0))
+    best = train(again, tmp_path / "second", seconds=0)
+    assert load(str(best)).bundle.charset == load(str(first)).bundle.charset
+    for wrong in (ModelOptions("crnn", init=str(first)), ModelOptions("wildnet", "62", init=str(first))):
+        with pytest.raises(ConfigError, match="is a wildnet with charset 36"):
+            train(recipe(model=wrong), tmp_path / "third")
+
+
+def test_the_charset_can_be_taken_from_the_data(tmp_path: Path, word_folder: Path) -> None:
+    options = recipe(model=ModelOptions("wildnet", "data", SMALL), data=DataOptions((str(word_folder),), workers=0))
+    charset = load(str(train(options, tmp_path / "run", seconds=0))).bundle.charset
+    labels = (line.split("\t")[1] for line in (word_folder / "labels.tsv").read_text().splitlines())
+    assert set(charset.characters) == set("".join(labels))
+    with pytest.raises(ConfigError, match="only the synthetic source"):
+        train(recipe(model=ModelOptions("wildnet", "data", SMALL)), tmp_path / "other")
+
+
+def test_bundles_tell_no_paths_of_the_machine(tmp_path: Path, word_folder: Path) -> None:
+    options = recipe(data=DataOptions((str(word_folder),), validation=(str(word_folder),), workers=0))
+    bundle = load(str(train(options, tmp_path / "run", seconds=0))).bundle
+    assert str(tmp_path) not in bundle.to_json()
+    assert bundle.accuracy.keys() == {word_folder.name}
 
 
 def test_a_failed_save_leaves_the_previous_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +191,7 @@ def test_the_log_has_losses_rates_and_accuracies(tmp_path: Path, word_folder: Pa
     train(recipe(data=DataOptions(workers=0, validation=(str(word_folder),))), tmp_path / "run")
     records = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [record["step"] for record in records if "loss" in record] == [2, 4, 6]
-    assert records[-1]["accuracy"].keys() == {str(word_folder)}
+    assert records[-1]["accuracy"].keys() == {word_folder.name}
 
 
 def test_a_nonfinite_loss_stops_the_run_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

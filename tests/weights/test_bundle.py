@@ -20,6 +20,9 @@ from wildtext.models import MODELS, Model, build
 from wildtext.weights.bundle import Bundle, load_model, read_safetensors_header, save_model
 from wildtext.weights.catalogue import catalogue, find
 
+SAMPLES = sorted(
+    path for path in (Path(__file__).parents[2] / "examples" / "images").iterdir() if path.suffix != ".tsv"
+)
 SMALL = {"channels": [8, 8, 16, 16], "layers": 1, "heads": 2}
 
 
@@ -124,7 +127,10 @@ def test_shipped_bundles_come_in_pairs_that_agree() -> None:
     entries = catalogue()
     assert "default" in entries
     for entry in entries.values():
-        assert load(entry.name).bundle == entry.bundle
+        reader, trainer = load(entry.name), load(str(entry.safetensors))
+        assert reader.bundle == trainer.bundle == entry.bundle
+        texts = [[prediction.text for prediction in one.read(SAMPLES)] for one in (reader, trainer)]
+        assert texts[0] == texts[1]
         assert entry.bundle.licence == "Apache-2.0"
         assert entry.bundle.accuracy
         assert find(entry.name, suffix=".safetensors") == entry.safetensors

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wildtext.charset import Charset
+from wildtext.codecs.spans import span
 from wildtext.errors import CharsetError
 from wildtext.types import Alternative, Character, Floats, Prediction
 
@@ -86,7 +87,7 @@ class CTC:
             log_probabilities: (T, C) natural logarithms.
             top: how many readings to return, the first included.
             valid_width: share of the T columns that lie on the image, in (0, 1].
-            maps: unused; columns are their own spans.
+            maps: ``column_x`` (T,) tells where in the canvas each column looks, where a network moves them.
         """
         probabilities = np.exp(log_probabilities.astype(np.float64))
         runs = [run for run in _runs(probabilities.argmax(axis=1).tolist()) if run[0] != BLANK]
@@ -102,7 +103,9 @@ class CTC:
         return Prediction(
             text=self._text(ranked[0]),
             confidence=readings[ranked[0]],
-            characters=tuple(self._character(probabilities, run, valid_width) for run in runs),
+            characters=tuple(
+                self._character(probabilities, run, valid_width, (maps or {}).get("column_x")) for run in runs
+            ),
             alternatives=tuple(Alternative(self._text(ids), readings[ids]) for ids in ranked[1:top]),
         )
 
@@ -113,15 +116,13 @@ class CTC:
     def _text(self, ids: tuple[int, ...]) -> str:
         return "".join(self.charset.characters[index - 1] for index in ids)
 
-    def _character(self, probabilities: NDArray[np.float64], run: Run, valid_width: float) -> Character:
+    def _character(
+        self, probabilities: NDArray[np.float64], run: Run, valid_width: float, column_x: Floats | None
+    ) -> Character:
         index, first, end = run
-        in_image = 1 / (len(probabilities) * valid_width)
-        return Character(
-            text=self.charset.characters[index - 1],
-            confidence=min(float(probabilities[first:end, index].max()), 1.0),
-            start=min(first * in_image, 1.0),
-            end=min(end * in_image, 1.0),
-        )
+        confidence = min(float(probabilities[first:end, index].max()), 1.0)
+        place = span(first, end - 1, len(probabilities), valid_width, column_x)
+        return Character(self.charset.characters[index - 1], confidence, *place)
 
 
 def text_probability(probabilities: NDArray[np.float64], ids: tuple[int, ...]) -> float:

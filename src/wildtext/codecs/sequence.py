@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wildtext.charset import Charset
+from wildtext.codecs.spans import span
 from wildtext.errors import CharsetError
 from wildtext.types import Alternative, Character, Floats, Prediction
 
@@ -168,14 +169,11 @@ def _spans(maps: dict[str, Floats], length: int, valid_width: float) -> list[tup
         return [(0.0, 1.0)] * length
     columns = maps["attention"].sum(axis=1)
     width = columns.shape[1]
-    centres = maps.get("column_x", (np.arange(width, dtype=np.float32) + 0.5) / width) / valid_width
-    half = 0.5 / (width * valid_width)
     spans = []
     for weights in columns[:length]:
         peak = int(weights.argmax())
         strong = weights >= weights[peak] / 2
         first = peak - int(np.argmin(strong[peak::-1])) + 1 if not strong[: peak + 1].all() else 0
         last = peak + int(np.argmin(strong[peak:])) - 1 if not strong[peak:].all() else width - 1
-        start, end = float(centres[first]) - half, float(centres[last]) + half
-        spans.append((min(max(start, 0.0), 1.0), min(max(end, 0.0), 1.0)))
+        spans.append(span(first, last, width, valid_width, maps.get("column_x")))
     return spans

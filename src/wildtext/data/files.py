@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wildtext.errors import DataError, ImageError, SampleError
-from wildtext.images import decode
+from wildtext.images import decode, read_file
 from wildtext.types import Floats, Sample
 
 LABELS = "labels.tsv"
@@ -62,10 +62,9 @@ class FileSource:
             SampleError: the file cannot be read.
         """
         try:
-            return self.entries[index].path.read_bytes()
-        except (OSError, ValueError) as error:  # ValueError: a path with a null character
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise SampleError(f"{self.where(index)}: {reason}") from error
+            return read_file(self.entries[index].path)
+        except ImageError as error:
+            raise SampleError(f"{self.where(index)}: {error}") from error
 
     def boxes(self, index: int) -> Floats | None:
         """Character boxes (len(text), 4, 2) of an entry in pixels of its image, where the list has them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -53,7 +54,8 @@ def as_table(results: Sequence[Result], *, protocol: str) -> None:
             str(len(result.unreadable)),
             f"{result.images / result.seconds:.0f}",
         )
-    Console().print(table)
+    # Where nobody looks at a terminal, long names must not be folded to an assumed width.
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
 def _record(result: Result) -> dict[str, object]:

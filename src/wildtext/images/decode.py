@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import threading
 import warnings
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ ImageLike = str | os.PathLike[str] | bytes | pillow.Image | NDArray[Any]
 
 MAX_PIXELS = 64_000_000
 """A crop of one word never comes near this; a file that claims more is broken or a decompression bomb."""
+
+MAX_BYTES = 8 * MAX_PIXELS
+"""More than an uncompressed file of so many pixels needs."""
 
 MIN_SIDE = 2
 """Pixels; anything thinner holds no stroke."""
@@ -70,17 +74,30 @@ def decode(image: ImageLike) -> Image:
     )
 
 
+def read_file(path: Path) -> bytes:
+    """The bytes of an image file.
+
+    Raises:
+        ImageError: it cannot be read, is no ordinary file (reading a pipe would wait forever), or is too large; the
+            message has no path.
+    """
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise ImageError("this is a folder, and no image files were found in it")
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError("not an ordinary file")
+        _check_bytes(status.st_size)
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(error.strerror or str(error)) from error
+    except ValueError as error:  # a name that no file can have
+        raise ImageError(str(error)) from error
+
+
 def _from_path(path: Path) -> Image:
     try:
-        content = path.read_bytes()
-    except IsADirectoryError as error:
-        raise ImageError(f"{path}: a folder, not an image file") from error
-    except OSError as error:
-        raise ImageError(f"{path}: {error.strerror or error}") from error
-    except ValueError as error:  # a name that no file can have
-        raise ImageError(f"{str(path)!r}: {error}") from error
-    try:
-        return _from_bytes(content)
+        return _from_bytes(read_file(path))
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
 
@@ -88,6 +105,7 @@ def _from_path(path: Path) -> Image:
 def _from_bytes(content: bytes) -> Image:
     if not content:
         raise ImageError("the file is empty (0 bytes)")
+    _check_bytes(len(content))
     with _guarded(), pillow.open(io.BytesIO(content)) as opened:
         return _to_rgb(opened)
 
@@ -213,6 +231,11 @@ def _scale_grey(values: NDArray[Any]) -> Image:
         low, high = 0.0, 65535.0
     grey = np.rint((grey - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)
     return np.repeat(grey[..., None], 3, axis=2)
+
+
+def _check_bytes(count: int) -> None:
+    if count > MAX_BYTES:
+        raise ImageError(f"too large: {count:,} bytes; image files over {MAX_BYTES:,} bytes are not read")
 
 
 def _check_size(width: int, height: int) -> None:

@@ -31,7 +31,13 @@ def list_images(arguments: Iterable[str]) -> Iterator[str]:
 
 def _in_folder(folder: Path) -> list[str]:
     found: list[str] = []
-    for parent, folders, names in os.walk(folder):
+    seen: set[str] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        # Links to folders are followed, but not round in circles.
+        if (place := os.path.realpath(parent)) in seen:
+            folders.clear()
+            continue
+        seen.add(place)
         folders.sort()
         found.extend(os.path.join(parent, name) for name in sorted(names) if Path(name).suffix.lower() in SUFFIXES)
     return found

@@ -7,12 +7,13 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from wildtext.images import ImageLike
+from wildtext.images.decode import MAX_BYTES
 from wildtext.images.listing import list_images
 from wildtext.inference.loading import load
 from wildtext.types import Prediction
@@ -35,7 +36,7 @@ def read_paths(
     """
     paths = list(list_images(arguments))
     recognizer = load(model, device=device, threads=threads)
-    write = _WRITERS[form](sys.stdout, top, paths)
+    write = _WRITERS[form](top, paths)
     failed = 0
     results = recognizer.stream(map(_content, paths), top=top, batch_size=batch_size)
     for path, result in zip(_with_bar(paths), results, strict=True):
@@ -48,7 +49,7 @@ def read_paths(
 
 
 def _content(path: str) -> ImageLike:
-    return sys.stdin.buffer.read() if path == STDIN else Path(path)
+    return sys.stdin.buffer.read(MAX_BYTES + 1) if path == STDIN else Path(path)
 
 
 def _with_bar(paths: Sequence[str]) -> Iterator[str]:
@@ -68,7 +69,7 @@ def _reason(path: str, error: Exception) -> str:
     return str(error).removeprefix(f"{path}: ")
 
 
-def _table(stream: TextIO, top: int, paths: Sequence[str]) -> Row:
+def _table(top: int, paths: Sequence[str]) -> Row:
     width = min(max((len(path) for path in paths), default=0), 60)
 
     def write(path: str, result: Prediction | Exception) -> None:
@@ -82,7 +83,7 @@ def _table(stream: TextIO, top: int, paths: Sequence[str]) -> Row:
     return write
 
 
-def _jsonl(stream: TextIO, top: int, paths: Sequence[str]) -> Row:
+def _jsonl(top: int, paths: Sequence[str]) -> Row:
     def write(path: str, result: Prediction | Exception) -> None:
         record: dict[str, Any] = {"path": path}
         record |= result.to_dict() if isinstance(result, Prediction) else {"error": _reason(path, result)}
@@ -91,19 +92,22 @@ def _jsonl(stream: TextIO, top: int, paths: Sequence[str]) -> Row:
     return write
 
 
-def _csv(stream: TextIO, top: int, paths: Sequence[str]) -> Row:
-    rows = csv.writer(stream, lineterminator="\n")
+def _csv(top: int, paths: Sequence[str]) -> Row:
+    def put(values: Sequence[str]) -> None:
+        # Standard output is looked up for each row, since a progress bar may stand before it.
+        csv.writer(sys.stdout, lineterminator="\n").writerow(values)
+
     others = [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("text", "confidence")]
-    rows.writerow(["path", "text", "confidence", "error", *others])
+    put(["path", "text", "confidence", "error", *others])
 
     def write(path: str, result: Prediction | Exception) -> None:
         if isinstance(result, Prediction):
             others = [value for other in result.alternatives for value in (other.text, f"{other.confidence:.6f}")]
-            rows.writerow([path, result.text, f"{result.confidence:.6f}", "", *others])
+            put([path, result.text, f"{result.confidence:.6f}", "", *others])
         else:
-            rows.writerow([path, "", "", _reason(path, result)])
+            put([path, "", "", _reason(path, result)])
 
     return write
 
 
-_WRITERS: dict[Form, Callable[[TextIO, int, Sequence[str]], Row]] = {"table": _table, "jsonl": _jsonl, "csv": _csv}
+_WRITERS: dict[Form, Callable[[int, Sequence[str]], Row]] = {"table": _table, "jsonl": _jsonl, "csv": _csv}

@@ -37,6 +37,8 @@ def export(model: Path, out: Path) -> None:
         BundleError: the bundle cannot be read, or the two disagree; nothing is written then.
         MissingExtraError: torch, onnx or onnxscript is not installed.
     """
+    if out.suffix != ".onnx":
+        raise BundleError(f"the file to write must end with .onnx, not {out.name!r}")
     network, bundle = load_model(model)
     _round_weights(network)
     unfinished = out.with_name(out.name + ".part")
@@ -153,7 +155,7 @@ def _prove(network: Model, bundle: Bundle, path: Path) -> None:
         for name, codec in bundle.codecs.items():
             error = float(np.abs(got.logits[name] - wanted.logits[name]).max())
             texts = [[codec.decode(row).text for row in log_softmax(raw.logits[name])] for raw in (got, wanted)]
-            if error > _TOLERANCE or texts[0] != texts[1]:
+            if not error <= _TOLERANCE or texts[0] != texts[1]:
                 raise BundleError(
                     f"the exported graph disagrees with torch at batch {count}, head {name!r}: logits differ by "
                     f"{error:.2g} (at most {_TOLERANCE:g} is accepted), texts {texts[0]} and {texts[1]}"
@@ -161,9 +163,11 @@ def _prove(network: Model, bundle: Bundle, path: Path) -> None:
 
 
 def _noise(bundle: Bundle, count: int) -> tuple[Floats, Floats]:
-    """Smooth random pictures in the range of the model's input."""
-    canvas, random = bundle.preprocessing.canvas, np.random.default_rng(count)
-    coarse = random.integers(0, 256, (count, canvas.height // 4, -(-canvas.width // 8), bundle.preprocessing.channels))
-    pixels = coarse.astype(np.uint8).repeat(4, axis=1).repeat(8, axis=2)[:, :, : canvas.width]
-    shares = np.ones(count, np.float32)
-    return bundle.preprocessing.normalize(np.ascontiguousarray(pixels), shares), shares
+    """Coarse random pictures of several shapes, as the model would get them."""
+    random = np.random.default_rng(count)
+    fitted = []
+    for width in random.integers(3, 40, count):
+        blocks = random.integers(0, 256, (8, int(width), 3), np.uint8)
+        fitted.append(bundle.preprocessing.fit(blocks.repeat(4, axis=0).repeat(8, axis=1)))
+    shares = np.array([share for _, share in fitted], np.float32)
+    return bundle.preprocessing.normalize(np.stack([canvas for canvas, _ in fitted]), shares), shares

@@ -38,10 +38,13 @@ class OnnxRuntime:
         options.log_severity_level = 3
         if not path.is_file():
             raise BundleError(f"there is no model file at {path}")
+        providers = _providers(device)
         try:
-            self._session = ort.InferenceSession(path, options, providers=_providers(device))
+            self._session = ort.InferenceSession(path, options, providers=providers)
         except Exception as error:  # onnxruntime has an unrelated class for each kind of failure
             raise BundleError(f"onnxruntime cannot load {path}: {error}") from error
+        if device == "cuda" and _PROVIDERS["cuda"] not in self._session.get_providers():
+            raise ConfigError("onnxruntime could not start CUDA, see its messages; or use --device cpu")
         metadata = self._session.get_modelmeta().custom_metadata_map
         if KEY not in metadata:
             raise BundleError(

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as pillow
 
 from wildtext.codecs import log_softmax
 from wildtext.errors import ConfigError, ImageError
 from wildtext.images import ImageLike, decode
 from wildtext.inference.runtimes import Runtime
-from wildtext.types import Image, Prediction
+from wildtext.types import Prediction
 from wildtext.weights.bundle import Bundle
 
 
@@ -73,7 +75,7 @@ class Recognizer:
             yield from self._read_chunk(chunk, top, batch_size)
 
     def _read_chunk(self, chunk: list[ImageLike], top: int, batch_size: int) -> list[Prediction | ImageError]:
-        views: list[tuple[int, int, Image]] = []  # position in the chunk, degrees turned, picture
+        views: list[_View] = []
         results: dict[int, Prediction | ImageError] = {}
         for position, item in enumerate(chunk):
             try:
@@ -81,30 +83,39 @@ class Recognizer:
             except ImageError as error:
                 results[position] = error
                 continue
-            views.extend((position, angle, turned) for angle, turned in self.bundle.preprocessing.orientations(image))
+            # Only canvases are kept: a chunk of photographs at full size could fill the memory.
+            preprocessing = self.bundle.preprocessing
+            for angle, turned in preprocessing.orientations(image):
+                views.append(_View(position, angle, *preprocessing.fit(turned)))
         for start in range(0, len(views), batch_size):
             part = views[start : start + batch_size]
-            readings = self._read_views([picture for _, _, picture in part], [angle for _, angle, _ in part], top)
-            for (position, _, _), reading in zip(part, readings, strict=True):
-                other = results.get(position)
+            for view, reading in zip(part, self._read_views(part, top), strict=True):
+                other = results.get(view.position)
                 if not isinstance(other, Prediction) or _rank(reading) > _rank(other):
-                    results[position] = reading
+                    results[view.position] = reading
         return [results[position] for position in range(len(chunk))]
 
-    def _read_views(self, pictures: list[Image], angles: list[int], top: int) -> list[Prediction]:
-        preprocessing = self.bundle.preprocessing
-        fitted = [preprocessing.fit(picture) for picture in pictures]
-        shares = np.array([share for _, share in fitted], np.float32)
-        images = preprocessing.normalize(np.stack([canvas for canvas, _ in fitted]), shares)
+    def _read_views(self, views: list[_View], top: int) -> list[Prediction]:
+        shares = np.array([view.valid_width for view in views], np.float32)
+        images = self.bundle.preprocessing.normalize(np.stack([view.canvas for view in views]), shares)
         raw = self.runtime.run(images, shares)
         scores = log_softmax(raw.logits[self.bundle.primary], self.bundle.temperature)
         codec = self.bundle.codecs[self.bundle.primary]
         readings = []
-        for row, angle in enumerate(angles):
+        for row, view in enumerate(views):
             maps = {name: values[row] for name, values in raw.maps.items()}
             reading = codec.decode(scores[row], top=top, valid_width=float(shares[row]), maps=maps)
-            readings.append(replace(reading, rotation=angle))
+            readings.append(replace(reading, rotation=view.angle))
         return readings
+
+
+class _View(NamedTuple):
+    """One way to look at an image: its position in the chunk, degrees turned, and what `Preprocessing.fit` gave."""
+
+    position: int
+    angle: int
+    canvas: NDArray[np.uint8]
+    valid_width: float
 
 
 def _rank(reading: Prediction) -> tuple[bool, float]:

@@ -79,7 +79,7 @@ def _open_photo(path: Path) -> pillow.Image:
         with pillow.open(path) as opened:
             opened.draft("RGB", (_PHOTO_SIDE, _PHOTO_SIDE))
             photo = opened.convert("RGB")
-    except OSError as error:
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         raise DataError(f"{path}: not a usable photograph: {error}") from error
     photo.thumbnail((_PHOTO_SIDE, _PHOTO_SIDE))
     return photo

@@ -133,6 +133,9 @@ def save_model(path: Path, model: Model, bundle: Bundle, *, half: bool = True) -
         model: its weights.
         bundle: its description.
         half: store matrices and kernels as float16; vectors (biases, statistics of normalisation) stay float32.
+
+    Raises:
+        BundleError: the disk refused; what was there before is untouched.
     """
     torch = require("torch", extra="train")
     safetensors = require("safetensors.torch", extra="train")
@@ -140,10 +143,14 @@ def save_model(path: Path, model: Model, bundle: Bundle, *, half: bool = True) -
     for name, tensor in model.state_dict().items():
         shrink = half and tensor.is_floating_point() and tensor.ndim > 1
         tensors[name] = tensor.detach().to("cpu", torch.float16 if shrink else tensor.dtype).contiguous()
-    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
-    unfinished.write_bytes(safetensors.save(tensors, metadata={KEY: bundle.to_json()}))
-    os.replace(unfinished, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(safetensors.save(tensors, metadata={KEY: bundle.to_json()}))
+        os.replace(unfinished, path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise BundleError(f"cannot write {path}: {error.strerror}") from error
 
 
 def load_model(path: Path) -> tuple[Model, Bundle]:
