@@ -23,7 +23,7 @@ class Result:
         images: how many were counted; unreadable ones count as wrong.
         correct: how many were read exactly, under the protocol.
         similarity: mean of 1 - NED, in [0, 1].
-        confidence: mean confidence of the readings, in [0, 1].
+        confidence: mean confidence, in [0, 1]; unreadable images count as 0.
         unreadable: messages of the images that could not be decoded.
         seconds: time for reading, decoding of images included.
     """

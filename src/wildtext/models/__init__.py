@@ -23,63 +23,31 @@ class Preset:
     Attributes:
         build: class of the model; called with the sizes and the charset.
         config: the sizes.
-        preprocessing: how images reach it, unless a recipe says otherwise.
+        preprocessing: how images reach it.
         charset: the character set that its paper used, unless a recipe says otherwise.
-        summary: one line for listings.
     """
 
     build: Callable[[Any, Charset], Model]
     config: Any
     preprocessing: Preprocessing
-    charset: str
-    summary: str
+    charset: str = "36"
 
 
-_DTRB_INPUT = Preprocessing(Fixed(32, 100), color="grey")
+_GREY = Preprocessing(Fixed(32, 100), color="grey")
 
 MODELS: dict[str, Preset] = {
-    "wildnet": Preset(
-        WildNet,
-        WildNetConfig(),
-        Preprocessing(Fixed(32, 128)),
-        "94+space",
-        "dense convolutions, two attention layers, CTC; made for reading on a CPU",
-    ),
-    "crnn": Preset(
-        DTRB,
-        DTRBConfig(),
-        _DTRB_INPUT,
-        "36",
-        "VGG, BiLSTM, CTC (Shi, Bai and Yao 2017)",
-    ),
-    "rare": Preset(
-        DTRB,
-        DTRBConfig(transformation="tps", prediction="attention"),
-        _DTRB_INPUT,
-        "36",
-        "thin-plate spline, VGG, BiLSTM, attention (Shi et al. 2016)",
-    ),
-    "star-net": Preset(
-        DTRB,
-        DTRBConfig(transformation="tps", trunk="resnet"),
-        _DTRB_INPUT,
-        "36",
-        "thin-plate spline, ResNet, BiLSTM, CTC (Liu et al. 2016)",
-    ),
-    "rosetta": Preset(
-        DTRB,
-        DTRBConfig(trunk="resnet", sequence="none"),
-        _DTRB_INPUT,
-        "36",
-        "ResNet and CTC (Borisyuk, Gordo and Sivakumar 2018)",
-    ),
-    "trba": Preset(
-        DTRB,
-        DTRBConfig(transformation="tps", trunk="resnet", prediction="attention"),
-        _DTRB_INPUT,
-        "36",
-        "thin-plate spline, ResNet, BiLSTM, attention (Baek et al. 2019)",
-    ),
+    # Dense convolutions, two attention layers, CTC; made for reading on a CPU.
+    "wildnet": Preset(WildNet, WildNetConfig(), Preprocessing(Fixed(32, 128)), "94+space"),
+    # VGG, BiLSTM, CTC (Shi, Bai and Yao 2017).
+    "crnn": Preset(DTRB, DTRBConfig(), _GREY),
+    # Thin-plate spline, VGG, BiLSTM, attention (Shi et al. 2016).
+    "rare": Preset(DTRB, DTRBConfig(transformation="tps", prediction="attention"), _GREY),
+    # Thin-plate spline, ResNet, BiLSTM, CTC (Liu et al. 2016).
+    "star-net": Preset(DTRB, DTRBConfig(transformation="tps", trunk="resnet"), _GREY),
+    # ResNet and CTC (Borisyuk, Gordo and Sivakumar 2018).
+    "rosetta": Preset(DTRB, DTRBConfig(trunk="resnet", sequence="none"), _GREY),
+    # Thin-plate spline, ResNet, BiLSTM, attention (Baek et al. 2019).
+    "trba": Preset(DTRB, DTRBConfig(transformation="tps", trunk="resnet", prediction="attention"), _GREY),
 }
 
 
