@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional, arg
@@ -54,29 +55,37 @@ def read(
     return FAILED if failed else OK
 
 
-def models() -> int:
-    """List the weights that ship with wildtext."""
-    from rich.console import Console
-    from rich.table import Table
+def models(*, format: Literal["table", "json"] = "table") -> int:
+    """List the weights that ship with wildtext.
 
+    Args:
+        format: table for people, json for programs.
+    """
     from wildtext.weights.catalogue import catalogue
 
-    table = Table(box=None, pad_edge=False)
-    for column in ("name", "architecture", "parameters", "charset", "size", "licence", "word accuracy (36 characters)"):
-        table.add_column(column)
+    described: list[dict[str, Any]] = []
     for entry in catalogue().values():
         bundle = entry.bundle
-        accuracy = ", ".join(f"{name} {value:.1f} %" for name, value in bundle.accuracy.items())
-        table.add_row(
-            entry.name,
-            bundle.architecture,
-            f"{bundle.parameters / 1e6:.1f} M",
-            f"{bundle.charset.name} ({len(bundle.charset)})",
-            f"{entry.bytes / 1e6:.1f} MB",
-            bundle.licence,
-            accuracy or "not measured",
+        described.append(
+            {
+                "name": entry.name,
+                "architecture": bundle.architecture,
+                "parameters": bundle.parameters,
+                "charset": f"{bundle.charset.name} ({len(bundle.charset)} characters)",
+                "bytes": entry.bytes,
+                "licence": bundle.licence,
+                "origin": bundle.origin,
+                "accuracy": bundle.accuracy,
+            }
         )
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    if format == "json":
+        print(json.dumps(described, indent=2, ensure_ascii=False))
+        return OK
+    for model in described:
+        print(model.pop("name"))
+        for key, value in model.items():
+            shown = ", ".join(f"{name} {number} %" for name, number in value.items()) if key == "accuracy" else value
+            print(f"  {key:<13} {shown}")
     return OK
 
 
@@ -92,6 +101,8 @@ def evaluate(
 ) -> int:
     """Measure a model on labelled images.
 
+    The exit status is 1 if some images could not be read; they count as wrong.
+
     Args:
         model: A name from `wildtext models`, or the path of an .onnx or .safetensors bundle.
         data: Folders with labels.tsv, list files, JSON Lines or LMDBs.
@@ -106,17 +117,24 @@ def evaluate(
     from wildtext.evaluation.results import as_json, as_table
     from wildtext.inference.loading import load
 
+    if not data:
+        raise ConfigError("--data needs at least one source of labelled images")
     sources = [open_source(path) for path in data]
     recognizer = load(model, device=device, threads=threads)
-    results = [measure(recognizer, source, protocol=protocol, batch_size=batch_size) for source in sources]
-    for result in results:
+    results = []
+    for source in sources:
+        with _progress(f"evaluating {source.name}") as progress:
+            result = measure(recognizer, source, protocol=protocol, batch_size=batch_size, progress=progress)
+        results.append(result)
         for message in result.unreadable:
             print(f"counted as wrong: {message}", file=sys.stderr)
+        if result.empty:
+            print(f"{source.name}: {result.empty} labels have no character of protocol {protocol}", file=sys.stderr)
     if format == "json":
         print(as_json(results, model=model, protocol=protocol, runtime=recognizer.runtime.name))
     else:
         as_table(results, protocol=protocol)
-    return OK
+    return FAILED if any(result.unreadable for result in results) else OK
 
 
 def export(
@@ -204,6 +222,8 @@ def pack(
 
     with _progress("packing") as progress:
         report = write(open_source(source), out, progress=progress)
+    if report.resumed:
+        print(f"went on after {report.resumed} samples of an earlier call")
     print(f"{report.path}: {report.written} samples")
     for reason, count in report.reasons.most_common():
         print(f"left out {count}: {reason}")
@@ -290,10 +310,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output went away (`| head`); Python must not complain when it closes standard output.
         sys.stdout = None
         return OK
+    except OSError as error:
+        print(f"wildtext: {error}", file=sys.stderr)
+        sys.stdout = None  # it may hold what could not be written, e.g. to a full disk
+        return UNUSABLE
 
 
 def entry() -> None:
     """The console script."""
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # closed by the caller: `>&-`
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A path or a reading that the terminal's encoding lacks must not end the command.

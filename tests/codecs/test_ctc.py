@@ -181,15 +181,16 @@ def test_spans_are_ordered_and_inside_the_image(seed: int, steps: int, valid_wid
         ends.append(character.end)
 
 
-def test_a_span_covers_the_columns_of_its_character() -> None:
+def test_borders_lie_half_way_between_the_middles_of_neighbours() -> None:
     first, second = SMALL.decode(one_hot([0, 1, 1, 0, 2, 0, 0, 0], 3)).characters
-    assert (first.start, first.end) == (1 / 8, 3 / 8)
-    assert (second.start, second.end) == (4 / 8, 5 / 8)
+    border = (4 / 16 + 9 / 16) / 2
+    assert (first.start, first.end) == (4 / 16 - (border - 4 / 16), border)
+    assert (second.start, second.end) == (border, 9 / 16 + (9 / 16 - border))
 
 
-def test_equal_neighbours_have_spans_of_their_own() -> None:
-    first, second = SMALL.decode(one_hot([1, 1, 0, 1], 3)).characters
-    assert (first.start, first.end, second.start, second.end) == (0, 0.5, 0.75, 1)
+def test_a_single_character_has_the_whole_width() -> None:
+    (character,) = SMALL.decode(one_hot([0, 1, 0], 3)).characters
+    assert (character.start, character.end) == (0, 1)
 
 
 def test_equal_neighbours_are_told_apart_off_the_best_path_too() -> None:
@@ -199,18 +200,18 @@ def test_equal_neighbours_are_told_apart_off_the_best_path_too() -> None:
         reading = SMALL.decode(np.log(probabilities))
     assert reading.text == "aa"
     first, second = reading.characters
-    assert first.end < second.start
+    assert first.start < first.end == second.start < second.end
 
 
 def test_spans_are_shares_of_the_image_not_of_the_padded_canvas() -> None:
     first, second = SMALL.decode(one_hot([1, 0, 2, 0, 0, 0, 0, 0], 3), valid_width=0.5).characters
-    assert (first.start, first.end) == (0, 1 / 4)
-    assert (second.start, second.end) == (2 / 4, 3 / 4)
+    assert (first.start, first.end) == (0, 3 / 8)
+    assert (second.start, second.end) == (3 / 8, 7 / 8)
 
 
 def test_a_character_in_the_padding_ends_with_the_image() -> None:
-    (character,) = SMALL.decode(one_hot([0, 0, 0, 1], 3), valid_width=0.5).characters
-    assert (character.start, character.end) == (1, 1)
+    _, character = SMALL.decode(one_hot([1, 0, 0, 1], 3), valid_width=0.5).characters
+    assert character.end == 1
 
 
 def test_decoding_leaves_its_input_alone() -> None:
@@ -263,9 +264,8 @@ def test_an_empty_label_is_a_problem() -> None:
 
 
 def test_columns_that_a_network_moves_move_the_spans() -> None:
-    scores = np.log(np.full((4, 4), 1e-3) + np.eye(4)[[0, 1, 1, 0]])
-    (plain,) = SMALL.decode(scores).characters
-    moved = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
-    (shifted,) = SMALL.decode(scores, maps={"column_x": moved}).characters
-    assert (plain.start, plain.end) == (0.25, 0.75)
-    assert (shifted.start, shifted.end) == pytest.approx((0.2 - 0.125, 0.3 + 0.125))
+    scores = one_hot([1, 0, 0, 2], 3)
+    moved = np.array([0.2, 0.3, 0.4, 0.5], np.float32)
+    first, second = SMALL.decode(scores, maps={"column_x": moved}).characters
+    assert (first.start, first.end) == pytest.approx((0.05, 0.35))
+    assert (second.start, second.end) == pytest.approx((0.35, 0.65))

@@ -343,7 +343,7 @@ def test_no_damage_raises_anything_but_an_image_error(kind: str, data: st.DataOb
     ("name", "reason"),
     [
         ("absent.png", "No such file"),
-        ("", "a folder, not an image file"),
+        ("", "this is a folder"),
         ("no\0file", "null"),
         ("x" * 300, "too long"),
     ],
@@ -408,7 +408,7 @@ def test_an_image_of_pillow_without_pixels_is_refused() -> None:
         decode(pillow.new("RGB", (0, 4)))
 
 
-@pytest.mark.parametrize("thing", [None, 7, bytearray(b"x"), io.BytesIO(b"x"), [COLOURS]])
+@pytest.mark.parametrize("thing", [None, 7, io.BytesIO(b"x"), [COLOURS]])
 def test_other_things_are_refused_by_their_type(thing: Any) -> None:
     with pytest.raises(ImageError, match=type(thing).__name__):
         decode(thing)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wildtext.charset import Charset
-from wildtext.codecs.spans import span
+from wildtext.codecs.spans import between, centre
 from wildtext.errors import CharsetError
 from wildtext.types import Alternative, Character, Floats, Prediction
 
@@ -100,11 +100,15 @@ class CTC:
         ranked = sorted(readings, key=lambda ids: -readings[ids])
         if ranked[0] != best:
             runs = _align(probabilities, ranked[0])
+        column_x = (maps or {}).get("column_x")
+        columns = len(probabilities)
+        spans = between([centre(first, end - 1, columns, valid_width, column_x) for _, first, end in runs])
         return Prediction(
             text=self._text(ranked[0]),
             confidence=readings[ranked[0]],
             characters=tuple(
-                self._character(probabilities, run, valid_width, (maps or {}).get("column_x")) for run in runs
+                Character(self.charset.characters[index - 1], _peak(probabilities[first:end, index]), *span)
+                for (index, first, end), span in zip(runs, spans, strict=True)
             ),
             alternatives=tuple(Alternative(self._text(ids), readings[ids]) for ids in ranked[1:top]),
         )
@@ -116,13 +120,9 @@ class CTC:
     def _text(self, ids: tuple[int, ...]) -> str:
         return "".join(self.charset.characters[index - 1] for index in ids)
 
-    def _character(
-        self, probabilities: NDArray[np.float64], run: Run, valid_width: float, column_x: Floats | None
-    ) -> Character:
-        index, first, end = run
-        confidence = min(float(probabilities[first:end, index].max()), 1.0)
-        place = span(first, end - 1, len(probabilities), valid_width, column_x)
-        return Character(self.charset.characters[index - 1], confidence, *place)
+
+def _peak(values: NDArray[np.float64]) -> float:
+    return min(float(values.max()), 1.0)
 
 
 def text_probability(probabilities: NDArray[np.float64], ids: tuple[int, ...]) -> float:

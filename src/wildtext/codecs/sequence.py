@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wildtext.charset import Charset
-from wildtext.codecs.spans import span
+from wildtext.codecs.spans import Span, centre
 from wildtext.errors import CharsetError
 from wildtext.types import Alternative, Character, Floats, Prediction
 
@@ -163,17 +163,19 @@ class Sequence:
         return found
 
 
-def _spans(maps: dict[str, Floats], length: int, valid_width: float) -> list[tuple[float, float]]:
+def _spans(maps: dict[str, Floats], length: int, valid_width: float) -> list[Span]:
     """Where each character was looked for: the columns around its attention peak that hold at least half of it."""
     if "attention" not in maps:
         return [(0.0, 1.0)] * length
     columns = maps["attention"].sum(axis=1)
     width = columns.shape[1]
-    spans = []
+    spans: list[Span] = []
     for weights in columns[:length]:
         peak = int(weights.argmax())
         strong = weights >= weights[peak] / 2
         first = peak - int(np.argmin(strong[peak::-1])) + 1 if not strong[: peak + 1].all() else 0
         last = peak + int(np.argmin(strong[peak:])) - 1 if not strong[peak:].all() else width - 1
-        spans.append(span(first, last, width, valid_width, maps.get("column_x")))
+        column_x, half = maps.get("column_x"), 0.5 / (width * valid_width)
+        left, right = (centre(column, column, width, valid_width, column_x) for column in (first, last))
+        spans.append((max(min(left, right) - half, 0.0), min(max(left, right) + half, 1.0)))
     return spans

@@ -1,14 +1,17 @@
-"""Where in an image the columns of a network look."""
+"""Where in an image the characters are."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 from wildtext.types import Floats
 
+Span = tuple[float, float]
 
-def span(
-    first: int, last: int, columns: int, valid_width: float, column_x: Floats | None = None
-) -> tuple[float, float]:
-    """The part of an image that neighbouring columns look at, half a column beyond the middles of the outer ones.
+
+def centre(first: int, last: int, columns: int, valid_width: float, column_x: Floats | None = None) -> float:
+    """The middle of what neighbouring columns look at.
 
     Args:
         first: the leftmost column.
@@ -19,14 +22,20 @@ def span(
             columns lie side by side.
 
     Returns:
-        Start and end as shares of the image's width, in [0, 1].
+        A share of the image's width, in [0, 1].
     """
-    if column_x is None:
-        return _in_image(first / columns, valid_width), _in_image((last + 1) / columns, valid_width)
-    left, right = sorted((float(column_x[first]), float(column_x[last])))  # a rectified column may look further left
-    half = 0.5 / columns
-    return _in_image(left - half, valid_width), _in_image(right + half, valid_width)
-
-
-def _in_image(place: float, valid_width: float) -> float:
+    place = (first + last + 1) / (2 * columns) if column_x is None else float(column_x[first] + column_x[last]) / 2
     return min(max(place / valid_width, 0.0), 1.0)
+
+
+def between(centres: Sequence[float]) -> list[Span]:
+    """Spans of characters of which only the middles are known: borders lie half-way between neighbours.
+
+    The first and the last character reach out as far as they reach in; a single one has the whole width.
+    """
+    if len(centres) < 2:
+        return [(0.0, 1.0)] * len(centres)
+    borders = [(left + right) / 2 for left, right in pairwise(centres)]
+    outer = 2 * centres[0] - borders[0], 2 * centres[-1] - borders[-1]
+    edges = [min(max(edge, 0.0), 1.0) for edge in (outer[0], *borders, outer[1])]
+    return [(min(span), max(span)) for span in pairwise(edges)]  # a rectified column may look left of the one before

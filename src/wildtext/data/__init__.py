@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from glob import glob
 from pathlib import Path
 
@@ -27,19 +28,20 @@ def open_source(path: Path | str) -> LabelledSource:
         MissingExtraError: it is an LMDB and the package lmdb is not installed.
     """
     path = Path(path)
-    if path.is_dir():
+    # The functions of os.path say no where those of Path raise, e.g. for folders that may not be entered.
+    if os.path.isdir(path):
         return _open_folder(path)
-    if not path.exists():
-        raise DataError(f"there is no data at {path}")
+    if not os.path.exists(path):
+        raise DataError(f"there is no data at {path}, or it may not be read")
     if path.suffix in (".mdb", ".lmdb"):
         return LmdbSource(path)
     return open_jsonl(path) if path.suffix == ".jsonl" else open_list(path)
 
 
 def _open_folder(folder: Path) -> LabelledSource:
-    if (folder / LABELS).is_file():
+    if os.path.isfile(folder / LABELS):
         return open_list(folder / LABELS)
-    if (folder / DATA).is_file():
+    if os.path.isfile(folder / DATA):
         return LmdbSource(folder)
     # Unlike Path.rglob, glob follows links to folders, which collections of data sets are often made of.
     nested = [folder / found for found in sorted(glob(f"**/{DATA}", root_dir=folder, recursive=True))]

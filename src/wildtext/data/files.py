@@ -172,6 +172,6 @@ def _open(path: Path, parse: Callable[[str], Entry]) -> FileSource:
         if line.strip():
             try:
                 entries.append(parse(line))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise DataError(f"{path}:{number}: {error}: {line[:80]!r}") from error
     return FileSource(path, entries)

@@ -148,8 +148,11 @@ class LmdbSource:
     def _get(self, key: bytes) -> bytes | None:
         if self._handle is None or self._handle.process != os.getpid():
             self._handle = _handle(self._file)
-        with self._handle.environment.begin() as transaction:
-            value: bytes | None = transaction.get(key)
+        try:
+            with self._handle.environment.begin() as transaction:
+                value: bytes | None = transaction.get(key)
+        except require("lmdb", extra="data").Error as error:
+            raise SampleError(f"{self.path}: the database is damaged at {key.decode()}: {error}") from error
         return value
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wildtext.charset import Charset
-from wildtext.data.source import LabelledSource
+from wildtext.data.source import LabelledSource, Progress
 from wildtext.errors import DataError, SampleError
 from wildtext.evaluation.metrics import similarity
 from wildtext.inference.recognizer import Recognizer
@@ -24,6 +24,7 @@ class Result:
         correct: how many were read exactly, under the protocol.
         similarity: mean of 1 - NED, in [0, 1].
         confidence: mean confidence, in [0, 1]; unreadable images count as 0.
+        empty: labels of readable images that have no character of the protocol; an empty reading counts as correct.
         unreadable: messages of the images that could not be decoded.
         seconds: time for reading, decoding of images included.
     """
@@ -33,6 +34,7 @@ class Result:
     correct: int
     similarity: float
     confidence: float
+    empty: int
     unreadable: tuple[str, ...]
     seconds: float
 
@@ -42,7 +44,14 @@ class Result:
         return 100 * self.correct / self.images
 
 
-def evaluate(recognizer: Recognizer, source: LabelledSource, *, protocol: str = "36", batch_size: int = 64) -> Result:
+def evaluate(
+    recognizer: Recognizer,
+    source: LabelledSource,
+    *,
+    protocol: str = "36",
+    batch_size: int = 64,
+    progress: Progress | None = None,
+) -> Result:
     """Read every image of a source and compare with its label.
 
     Reading and label are both normalised and restricted to the protocol's characters (36 folds case and accents), then
@@ -53,6 +62,7 @@ def evaluate(recognizer: Recognizer, source: LabelledSource, *, protocol: str = 
         source: labelled images.
         protocol: ``36``, ``62`` or ``94``.
         batch_size: images that go through the network together; it does not change the result.
+        progress: is told after each image.
 
     Raises:
         DataError: the source is empty.
@@ -61,19 +71,21 @@ def evaluate(recognizer: Recognizer, source: LabelledSource, *, protocol: str = 
         raise DataError(f"{source.name} has no samples to evaluate")
     characters = Charset.named(protocol)
     began = time.perf_counter()
-    correct, similar, confident = 0, 0.0, 0.0
+    count, correct, empty, similar, confident = source.size, 0, 0, 0.0, 0.0
     broken: list[str] = []
     for index, prediction in enumerate(recognizer.stream(_images(source, broken), batch_size=batch_size)):
+        if progress is not None:
+            progress(index + 1, count)
         if not isinstance(prediction, Prediction):
             continue
         truth = characters.restrict(source.text(index))
         reading = characters.restrict(prediction.text)
         confident += prediction.confidence
         correct += reading == truth
+        empty += not truth
         similar += similarity(reading, truth)
-    count = source.size
     seconds = time.perf_counter() - began
-    return Result(source.name, count, correct, similar / count, confident / count, tuple(broken), seconds)
+    return Result(source.name, count, correct, similar / count, confident / count, empty, tuple(broken), seconds)
 
 
 def _images(source: LabelledSource, broken: list[str]) -> Iterator[Image | bytes]:

@@ -21,6 +21,7 @@ def pooled(results: Sequence[Result]) -> Result:
         sum(result.correct for result in results),
         sum(result.similarity * result.images for result in results) / images,
         sum(result.confidence * result.images for result in results) / images,
+        sum(result.empty for result in results),
         tuple(message for result in results for message in result.unreadable),
         sum(result.seconds for result in results),
     )
@@ -43,7 +44,7 @@ def as_table(results: Sequence[Result], *, protocol: str) -> None:
     table = Table(title=f"word accuracy, {protocol}-character protocol", box=None, pad_edge=False, title_justify="left")
     table.add_column("data", overflow="fold")
     for column in ("images", "accuracy", "1-NED", "confidence", "unreadable", "images/s"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     for result in [*results, *([pooled(results)] if len(results) > 1 else [])]:
         table.add_row(
             result.name,
@@ -66,6 +67,7 @@ def _record(result: Result) -> dict[str, object]:
         "accuracy": round(result.accuracy, 4),
         "one_minus_ned": round(result.similarity, 6),
         "mean_confidence": round(result.confidence, 6),
+        "empty_labels": result.empty,
         "unreadable": list(result.unreadable),
         "seconds": round(result.seconds, 3),
     }

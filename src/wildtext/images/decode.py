@@ -20,7 +20,7 @@ from PIL import UnidentifiedImageError
 from wildtext.errors import ImageError
 from wildtext.types import Image
 
-ImageLike = str | os.PathLike[str] | bytes | pillow.Image | NDArray[Any]
+ImageLike = str | os.PathLike[str] | bytes | bytearray | memoryview | pillow.Image | NDArray[Any]
 """A path, the bytes of an image file, a Pillow image, or a uint8 array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)."""
 
 MAX_PIXELS = 64_000_000
@@ -65,8 +65,8 @@ def decode(image: ImageLike) -> Image:
         return _from_array(image)
     if isinstance(image, pillow.Image):
         return _from_pillow(image)
-    if isinstance(image, bytes):
-        return _from_bytes(image)
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return _from_bytes(bytes(image))
     if isinstance(image, (str, os.PathLike)):
         return _from_path(Path(os.fsdecode(image)))
     raise ImageError(

@@ -32,7 +32,11 @@ def list_images(arguments: Iterable[str]) -> Iterator[str]:
 def _in_folder(folder: Path) -> list[str]:
     found: list[str] = []
     seen: set[str] = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
+
+    def unreadable(error: OSError) -> None:
+        found.append(str(error.filename))  # reading it reports the error
+
+    for parent, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):
         # Links to folders are followed, but not round in circles.
         if (place := os.path.realpath(parent)) in seen:
             folders.clear()

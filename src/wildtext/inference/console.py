@@ -39,23 +39,26 @@ def read_paths(
     write = _WRITERS[form](top, paths)
     failed = 0
     results = recognizer.stream(map(_content, paths), top=top, batch_size=batch_size)
-    for path, result in zip(_with_bar(paths), results, strict=True):
+    for path, result in zip(_with_bar(paths, form), results, strict=True):
         failed += not isinstance(result, Prediction)
         write(path, result)
-    sys.stdout.flush()
     if failed and form == "table":
         print(f"{failed} of {len(paths)} images could not be read", file=sys.stderr)
     return failed
 
 
 def _content(path: str) -> ImageLike:
-    return sys.stdin.buffer.read(MAX_BYTES + 1) if path == STDIN else Path(path)
+    if path == STDIN:
+        return sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin else b""
+    return Path(path)
 
 
-def _with_bar(paths: Sequence[str]) -> Iterator[str]:
+def _with_bar(paths: Sequence[str], form: Form) -> Iterator[str]:
     """The paths, under a progress bar where there are many and a terminal to see it on."""
     console = Console(stderr=True)
-    if not console.is_terminal or len(paths) < _BAR_FROM:
+    # A bar would fold long lines that share its terminal, and programs' lines must stay whole.
+    spoils = form != "table" and sys.stdout.isatty()
+    if not console.is_terminal or spoils or len(paths) < _BAR_FROM:
         yield from paths
         return
     columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -66,19 +69,24 @@ def _with_bar(paths: Sequence[str]) -> Iterator[str]:
 
 def _reason(path: str, error: Exception) -> str:
     """The error without the path in front, which has a column of its own."""
-    return str(error).removeprefix(f"{path}: ")
+    return str(error).removeprefix(f"{Path(path)}: ")
+
+
+def _printable(text: str) -> str:
+    """A file name may hold line ends and commands to the terminal; in a table they are escaped."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def _table(top: int, paths: Sequence[str]) -> Row:
     width = min(max((len(path) for path in paths), default=0), 60)
 
     def write(path: str, result: Prediction | Exception) -> None:
-        shown = path if len(path) <= width else "…" + path[1 - width :]
+        shown = _printable(path if len(path) <= width else "…" + path[1 - width :])
         if isinstance(result, Prediction):
             others = "".join(f"   {other.text} {other.confidence:.1%}" for other in result.alternatives)
-            print(f"{shown:<{width}}  {result.confidence:>6.1%}  {result.text}{others}")
+            print(f"{shown:<{width}}  {result.confidence:>6.1%}  {result.text}{others}", flush=True)
         else:
-            print(f"{shown:<{width}}   error  {_reason(path, result)}")
+            print(f"{shown:<{width}}   error  {_printable(_reason(path, result))}", flush=True)
 
     return write
 
@@ -87,27 +95,36 @@ def _jsonl(top: int, paths: Sequence[str]) -> Row:
     def write(path: str, result: Prediction | Exception) -> None:
         record: dict[str, Any] = {"path": path}
         record |= result.to_dict() if isinstance(result, Prediction) else {"error": _reason(path, result)}
-        print(json.dumps(record, ensure_ascii=False))
+        print(json.dumps(record, ensure_ascii=not _speaks_unicode()), flush=True)
 
     return write
 
 
 def _csv(top: int, paths: Sequence[str]) -> Row:
-    def put(values: Sequence[str]) -> None:
-        # Standard output is looked up for each row, since a progress bar may stand before it.
-        csv.writer(sys.stdout, lineterminator="\n").writerow(values)
+    header = ["path", "text", "confidence", "error"]
+    header += [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("text", "confidence")]
 
-    others = [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("text", "confidence")]
-    put(["path", "text", "confidence", "error", *others])
+    def put(values: Sequence[str | float]) -> None:
+        # Standard output is looked up for each row, since a progress bar may stand before it. All texts are quoted:
+        # the csv module leaves a carriage return alone otherwise.
+        filled = [*values, *[""] * (len(header) - len(values))]
+        csv.writer(sys.stdout, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).writerow(filled)
+        sys.stdout.flush()
+
+    put(header)
 
     def write(path: str, result: Prediction | Exception) -> None:
         if isinstance(result, Prediction):
-            others = [value for other in result.alternatives for value in (other.text, f"{other.confidence:.6f}")]
-            put([path, result.text, f"{result.confidence:.6f}", "", *others])
+            others = [value for other in result.alternatives for value in (other.text, round(other.confidence, 6))]
+            put([path, result.text, round(result.confidence, 6), "", *others])
         else:
             put([path, "", "", _reason(path, result)])
 
     return write
+
+
+def _speaks_unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
 _WRITERS: dict[Form, Callable[[int, Sequence[str]], Row]] = {"table": _table, "jsonl": _jsonl, "csv": _csv}

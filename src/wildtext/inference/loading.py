@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 from wildtext.errors import BundleError, ConfigError, require
 from wildtext.inference.onnx_runtime import OnnxRuntime
 from wildtext.inference.recognizer import Recognizer
-from wildtext.weights.bundle import load_model
+from wildtext.weights.bundle import load_model, read_safetensors_header
 from wildtext.weights.catalogue import find
+
+_MOST_THREADS = 4 * max(os.cpu_count() or 1, 16)
+"""A machine with fewer processors would only stall."""
 
 
 def load(model: str = "default", *, device: str = "auto", threads: int = 0) -> Recognizer:
@@ -29,14 +34,15 @@ def load(model: str = "default", *, device: str = "auto", threads: int = 0) -> R
         ConfigError: the device cannot be used, or `threads` is negative.
         MissingExtraError: a `.safetensors` bundle was given and torch is not installed.
     """
-    if threads < 0:
-        raise ConfigError(f"threads is {threads}, but must be 0 (automatic) or more")
+    if not 0 <= threads <= _MOST_THREADS:
+        raise ConfigError(f"threads is {threads}, but must be between 0 (automatic) and {_MOST_THREADS}")
     path = find(str(model), suffix=".onnx")
     if path.suffix == ".onnx":
         runtime = OnnxRuntime(path, device, threads)
         return Recognizer(runtime.bundle, runtime)
     if path.suffix != ".safetensors":
         raise BundleError(f"{path} is neither an .onnx nor a .safetensors bundle")
+    read_safetensors_header(path)  # a broken file must be told before torch is asked for
     torch = require("torch", extra="train")
     network, bundle = load_model(path)
     from wildtext.inference.torch_runtime import TorchRuntime

@@ -52,8 +52,15 @@ class OnnxRuntime:
                 f"make one with: wildtext export MODEL.safetensors OUT.onnx"
             )
         self.bundle = Bundle.from_json(metadata[KEY], path)
-        self._inputs = {node.name for node in self._session.get_inputs()}
+        inputs = {node.name: node.shape for node in self._session.get_inputs()}
+        self._inputs = list(inputs)
         self._outputs = [node.name for node in self._session.get_outputs()]
+        canvas, channels = self.bundle.preprocessing.canvas, self.bundle.preprocessing.channels
+        fits = inputs.get("images", [])[1:] == [channels, canvas.height, canvas.width]
+        if not fits or not inputs.keys() <= {"images", "valid_width"} or self.bundle.primary not in self._outputs:
+            raise BundleError(
+                f"the graph in {path} does not fit its description: inputs {inputs}, outputs {self._outputs}"
+            )
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
@@ -47,7 +48,7 @@ class Recognizer:
         Raises:
             ImageError: an image cannot be decoded; nothing is returned then. `stream` goes on instead.
         """
-        single = isinstance(images, (str, bytes, pillow.Image, np.ndarray)) or hasattr(images, "__fspath__")
+        single = isinstance(images, _ONE) or not isinstance(images, Iterable)
         predictions = []
         for number, result in enumerate(
             self.stream([images] if single else images, top=top, batch_size=batch_size)  # type: ignore[list-item, arg-type]
@@ -107,6 +108,9 @@ class Recognizer:
             reading = codec.decode(scores[row], top=top, valid_width=float(shares[row]), maps=maps)
             readings.append(replace(reading, rotation=view.angle))
         return readings
+
+
+_ONE = (str, bytes, bytearray, memoryview, os.PathLike, pillow.Image, np.ndarray)
 
 
 class _View(NamedTuple):

@@ -7,6 +7,7 @@ A `.safetensors` bundle is for training on, an `.onnx` bundle for reading. Both 
 from __future__ import annotations
 
 import json
+import math
 import os
 import struct
 from dataclasses import asdict, dataclass, field
@@ -97,7 +98,10 @@ class Bundle:
             charset = Charset.from_dict(values.pop("charset"))
             codecs = {name: codec_from_dict(codec, charset) for name, codec in values.pop("codecs").items()}
             preprocessing = Preprocessing.from_dict(values.pop("preprocessing"))
-            return cls(charset=charset, codecs=codecs, preprocessing=preprocessing, **values)
+            bundle = cls(charset=charset, codecs=codecs, preprocessing=preprocessing, **values)
+            if bundle.primary not in codecs or not 0 < bundle.temperature < math.inf:
+                raise ValueError(f"primary = {bundle.primary!r}, temperature = {bundle.temperature}")
+            return bundle
         except BundleError:
             raise
         except (WildtextError, ValueError, KeyError, TypeError, AttributeError) as error:

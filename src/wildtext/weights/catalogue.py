@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def find(name: str, *, suffix: str) -> Path:
     if name in entries:
         return entries[name].safetensors.with_suffix(suffix)
     path = Path(name)
-    if path.is_file():
+    if os.path.isfile(path):  # unlike Path.is_file it does not raise for names that cannot be
         return path
     raise BundleError(
         f"there is no model {name!r}: it is no file, and the catalogue has {', '.join(entries) or 'nothing'}"
