@@ -1,0 +1,46 @@
+"""What documents say is true: examples run, links lead somewhere, commands and options exist."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import wildtext
+from wildtext.cli import COMMANDS, main
+
+ROOT = Path(__file__).parent.parent
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks" / "README.md"]
+MODULES = [
+    module.name
+    for module in pkgutil.walk_packages(wildtext.__path__, "wildtext.")
+    if not module.name.endswith("__main__")
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings_run(name: str) -> None:
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+        if not target.startswith("https://"):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_and_options_exist(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for line in re.findall(r"wildtext ((?:read|models|train|evaluate|export|data)\b[^\n`#]*)", page.read_text("utf-8")):
+        words = line.split()
+        command = " ".join(words[: 2 if words[0] == "data" else 1])
+        if command not in COMMANDS:
+            continue
+        with pytest.raises(SystemExit):
+            main([*command.split(), *(["default"] if command == "train" else []), "--help"])
+        known = capsys.readouterr().out
+        for option in re.findall(r"(--[a-z][a-z.-]*)", line):
+            assert option in known or option == "--help", f"{page.name}: {line}"
