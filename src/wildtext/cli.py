@@ -50,7 +50,7 @@ def read(
     from wildtext.inference.console import read_paths
 
     if not paths:
-        raise WildtextError("name at least one image, folder or pattern, or - for standard input")
+        raise ConfigError("name at least one image, folder or pattern, or - for standard input")
     failed = read_paths(paths, model=model, form=format, top=top, batch_size=batch_size, threads=threads, device=device)
     return FAILED if failed else OK
 
