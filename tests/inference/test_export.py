@@ -30,6 +30,7 @@ def test_an_export_reads_like_the_model(name: str, tmp_path: Path) -> None:
     save_model(saved, model, Bundle.of(name, model, MODELS[name].preprocessing))
     export(saved, out)
     images = [np.random.default_rng(index).integers(0, 256, (20, 60, 3), np.uint8) for index in range(3)]
+    assert str(Path(__file__).parents[2]).encode() not in out.read_bytes(), "the file tells paths of this machine"
     exported, original = load(str(out)), load(str(saved))
     for left, right in zip(exported.read(images), original.read(images), strict=True):
         assert left.text == right.text

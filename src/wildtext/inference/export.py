@@ -92,6 +92,8 @@ def _write(network: Model, bundle: Bundle, path: Path) -> None:
     assert program is not None
     proto = program.model_proto
     _store_half(onnx, proto, {name: value.numpy() for name, value in network.state_dict().items()})
+    for traced in (proto.graph, *proto.graph.node, *proto.graph.value_info, *proto.graph.initializer):
+        del traced.metadata_props[:]  # the exporter leaves stack traces here, with the paths of this machine
     onnx.helper.set_model_props(proto, {KEY: bundle.to_json()})
     path.write_bytes(proto.SerializeToString())
 
