@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -18,7 +16,7 @@ from tests.oracles import weights_recipe
 from wildtext.charset import Charset
 from wildtext.codecs import CTC
 from wildtext.errors import BundleError, ConfigError
-from wildtext.models import MODELS, Model, build
+from wildtext.models import Model, build
 from wildtext.models.dtrb import DTRB, DTRBConfig
 from wildtext.models.tps import Rectified, Rectifier, edge_points
 from wildtext.weights.importers.dtrb import dtrb_state_dict
@@ -214,43 +212,3 @@ def test_importer_lists_what_is_missing_and_unexpected() -> None:
 def test_impossible_sizes_are_refused(sizes: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(sizes))):
         build("rare", CHARSET, sizes)
-
-
-class Graph(nn.Module):
-    """Tensors in place of an `Output`, for export."""
-
-    def __init__(self, model: Model):
-        super().__init__()
-        self.model = model
-
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        output = self.model(images)
-        return (output.logits["text"], *output.maps.values())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("preset", [name for name, preset in MODELS.items() if preset.build is DTRB])
-@torch.no_grad()
-def test_exports_to_onnx_with_a_dynamic_batch(preset: str, tmp_path: Path) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
-    graph = Graph(build(preset, CHARSET, SMALL)).eval()
-    for parameter in graph.parameters():
-        parameter.add_(0.02 * torch.randn_like(parameter))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            graph,
-            (torch.rand(2, 1, 32, 100),),
-            tmp_path / "model.onnx",
-            input_names=["images"],
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=64)},),
-            opset_version=20,
-            dynamo=True,
-            verbose=False,
-        )
-    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
-    for count in (1, 3):
-        images = torch.rand(count, 1, 32, 100)
-        for got, wanted in zip(session.run(None, {"images": images.numpy()}), graph(images), strict=True):
-            np.testing.assert_allclose(got, wanted.numpy(), atol=1e-4)
