@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 from wildtext.data.files import format_boxes
@@ -68,15 +68,6 @@ class PackReport:
     def reasons(self) -> Counter[str]:
         """How many samples were left out, by kind of reason."""
         return Counter(one.kind for one in self.skipped)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "path": str(self.path),
-            "written": self.written,
-            "skipped": [asdict(one) for one in self.skipped],
-            "resumed": self.resumed,
-        }
 
 
 def pack(source: LabelledSource, out: Path, *, check: bool = True, progress: Progress | None = None) -> PackReport:
