@@ -45,11 +45,11 @@ def usable(source: LabelledSource, codecs: Iterable[Codec]) -> Usable:
         try:
             text = source.text(index)
             problem = label_problem(text, codecs)
+            if problem is None:
+                continue
             example = f"{source.where(index)}: {text!r}"
         except SampleError as error:
             problem, example = "label that cannot be read", str(error)
-        if problem is None:
-            continue
         keep[index] = False
         kind = kind_of(problem)
         result.dropped[kind] += 1

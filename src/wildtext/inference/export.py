@@ -40,7 +40,6 @@ def export(model: Path, out: Path) -> None:
     if out.suffix != ".onnx":
         raise BundleError(f"the file to write must end with .onnx, not {out.name!r}")
     network, bundle = load_model(model)
-    _round_weights(network)
     unfinished = out.with_name(out.name + ".part")
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -139,14 +138,6 @@ def _channel_scale(stored: NDArray[np.float32], values: NDArray[np.float32]) -> 
     product = (stored.astype(np.float64) * values).sum(axis=axes, keepdims=True)
     scale = (product / np.maximum(energy, 1e-30)).astype(np.float32)
     return scale if np.allclose(stored * scale, values, rtol=1e-5, atol=1e-8) else None
-
-
-def _round_weights(network: Model) -> None:
-    """Round matrices as the bundle stores them, for bundles that hold float32."""
-    with torch.no_grad():
-        for parameter in network.parameters():
-            if parameter.ndim > 1:
-                parameter.copy_(parameter.half().float())
 
 
 def _prove(network: Model, bundle: Bundle, path: Path) -> None:

@@ -31,7 +31,7 @@ def load(model: str = "default", *, device: str = "auto", threads: int = 0) -> R
 
     Raises:
         BundleError: there is no such model, or its file is damaged.
-        ConfigError: the device cannot be used, or `threads` is negative.
+        ConfigError: the device cannot be used, or `threads` is out of range.
         MissingExtraError: a `.safetensors` bundle was given and torch is not installed.
     """
     if not 0 <= threads <= _MOST_THREADS:

@@ -76,6 +76,7 @@ class Recognizer:
             yield from self._read_chunk(chunk, top, batch_size)
 
     def _read_chunk(self, chunk: list[ImageLike], top: int, batch_size: int) -> list[Prediction | ImageError]:
+        preprocessing = self.bundle.preprocessing
         views: list[_View] = []
         results: dict[int, Prediction | ImageError] = {}
         for position, item in enumerate(chunk):
@@ -85,7 +86,6 @@ class Recognizer:
                 results[position] = error
                 continue
             # Only canvases are kept: a chunk of photographs at full size could fill the memory.
-            preprocessing = self.bundle.preprocessing
             for angle, turned in preprocessing.orientations(image):
                 views.append(_View(position, angle, *preprocessing.fit(turned)))
         for start in range(0, len(views), batch_size):

@@ -129,14 +129,15 @@ def read_safetensors_header(path: Path) -> Bundle:
     return Bundle.from_json(metadata[KEY], path)
 
 
-def save_model(path: Path, model: Model, bundle: Bundle, *, half: bool = True) -> None:
+def save_model(path: Path, model: Model, bundle: Bundle) -> None:
     """Write a `.safetensors` bundle, atomically.
+
+    Matrices and kernels are stored as float16; vectors (biases, statistics of normalisation) stay float32.
 
     Args:
         path: where to.
         model: its weights.
         bundle: its description.
-        half: store matrices and kernels as float16; vectors (biases, statistics of normalisation) stay float32.
 
     Raises:
         BundleError: the disk refused; what was there before is untouched.
@@ -145,7 +146,7 @@ def save_model(path: Path, model: Model, bundle: Bundle, *, half: bool = True) -
     safetensors = require("safetensors.torch", extra="train")
     tensors = {}
     for name, tensor in model.state_dict().items():
-        shrink = half and tensor.is_floating_point() and tensor.ndim > 1
+        shrink = tensor.is_floating_point() and tensor.ndim > 1
         tensors[name] = tensor.detach().to("cpu", torch.float16 if shrink else tensor.dtype).contiguous()
     unfinished = path.with_name(path.name + ".part")
     try:
