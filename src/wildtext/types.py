@@ -25,12 +25,16 @@ class Sample:
         boxes: (len(text), 4, 2) float32, a quadrilateral per code point of `text`, clockwise from its top left,
             as (x, y) in pixels of `image`; a row of NaN where a character has no box. None where nothing is known.
         source: where the sample comes from, for messages, e.g. ``"train.lmdb#12"``.
+        word: (4, 2) float32, the quadrilateral of the whole text in the same order and pixels; None if not known.
+        parameters: how a synthetic image was made, as plain values for JSON; empty for others.
     """
 
     image: Image
     text: str
     boxes: Floats | None = None
     source: str = ""
+    word: Floats | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.boxes is not None and self.boxes.shape != (len(self.text), 4, 2):

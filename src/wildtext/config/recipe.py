@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_type_hints
 
+from wildtext.config.synth import SynthOptions
 from wildtext.errors import ConfigError
 
 T = TypeVar("T")
 
-SHIPPED = Path(__file__).parent / "recipes"
+SHIPPED = Path(__file__).parents[1] / "recipes"
 
 
 @dataclass(frozen=True)
@@ -46,18 +47,6 @@ class DataOptions:
     """Characters that count when readings are compared with labels."""
     workers: int = 1
     """Processes that fetch or render samples; 0 does it in the training process."""
-
-
-@dataclass(frozen=True)
-class SynthOptions:
-    """What the synthetic source draws with."""
-
-    fonts: str = ""
-    """Folder of fonts; empty takes those that ship with wildtext."""
-    words: str = ""
-    """File with one word a line; empty takes the English words that ship with wildtext."""
-    backgrounds: str = ""
-    """Folder of photographs; empty paints all backgrounds."""
 
 
 @dataclass(frozen=True)
