@@ -34,9 +34,10 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_and_options_exist(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for line in re.findall(r"wildtext ((?:read|models|train|evaluate|export|data)\b[^\n`#]*)", page.read_text("utf-8")):
+    names = "|".join({name.partition(" ")[0] for name in COMMANDS})
+    for line in re.findall(rf"wildtext ((?:{names})\b[^\n`#]*)", page.read_text("utf-8")):
         words = line.split()
-        command = " ".join(words[: 2 if words[0] == "data" else 1])
+        command = " ".join(words[: 2 if words[0] in ("data", "synth") else 1])
         if command not in COMMANDS:
             continue
         with pytest.raises(SystemExit):

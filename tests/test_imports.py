@@ -29,6 +29,11 @@ LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 
 NEEDS_TORCH = (
     "images/augment",
+    "images/effects",
+    "images/fitting",
+    "images/jpeg",
+    "synth/appearance",
+    "synth/source",
     "models/",
     "training/",
     "weights/importers/",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,20 @@ class Sample:
                 f"{self.source or 'sample'}: boxes have shape {self.boxes.shape}, "
                 f"but the label {self.text!r} needs {(len(self.text), 4, 2)}"
             )
+
+    def turned(self, quarters: int) -> Sample:
+        """The sample turned counter-clockwise by quarter turns, with what is known about places in it."""
+        image, boxes, word = self.image, self.boxes, self.word
+        for _ in range(quarters % 4):
+            width = image.shape[1]
+            boxes, word = (None if points is None else _turned(points, width) for points in (boxes, word))
+            image = np.rot90(image)
+        return replace(self, image=np.ascontiguousarray(image), boxes=boxes, word=word)
+
+
+def _turned(points: Floats, width: int) -> Floats:
+    """Where points (..., 2) of a picture of this width are after a quarter turn counter-clockwise."""
+    return np.stack([points[..., 1], width - points[..., 0]], axis=-1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

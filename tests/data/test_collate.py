@@ -13,6 +13,7 @@ from wildtext.codecs import CTC, Codec
 from wildtext.data import open_source
 from wildtext.data.collate import collate, usable
 from wildtext.data.files import FileSource
+from wildtext.data.source import fetch
 from wildtext.errors import DataError, SampleError
 from wildtext.images import Fixed, Padded, Preprocessing
 from wildtext.types import Floats, Sample
@@ -30,11 +31,11 @@ class Samples:
     name = "samples"
 
     def __init__(self, *samples: Sample | None):
-        self.samples = samples
+        self.kept = samples
         self.size = len(samples)
 
     def __getitem__(self, index: int) -> Sample:
-        sample = self.samples[index]
+        sample = self.kept[index]
         if sample is None:
             raise SampleError(f"samples#{index}: not an image")
         return sample
@@ -52,14 +53,14 @@ def numbered_boxes(text: str) -> Floats:
 def relabelled(text: str, codec: Codec) -> tuple[str, list[float] | None]:
     """Label and, for each of its boxes, the number of the character that it came from, after `collate`."""
     preprocessing = Preprocessing(Fixed(10, 20))
-    batch = collate([(Samples(sample(text, numbered_boxes(text))), 0)], preprocessing, [codec])
+    batch = collate(fetch([(Samples(sample(text, numbered_boxes(text))), 0)]), preprocessing, [codec])
     boxes = batch.boxes[0]
     return batch.texts[0], None if boxes is None else [float(box[0, 0]) for box in boxes]
 
 
 def test_a_batch_has_one_canvas_and_normalised_labels() -> None:
     source = Samples(sample("Hello"), sample("Café", size=(30, 40)))
-    batch = collate([(source, 1), (source, 0), (source, 1)], FIXED, [LOWER])
+    batch = collate(fetch([(source, 1), (source, 0), (source, 1)]), FIXED, [LOWER])
     assert batch.images.shape == (3, 32, 100, 3)
     assert batch.images.dtype == np.uint8
     assert batch.texts == ("cafe", "hello", "cafe")
@@ -70,7 +71,7 @@ def test_a_batch_has_one_canvas_and_normalised_labels() -> None:
 
 def test_unusable_samples_are_left_out_and_named() -> None:
     source = Samples(sample("fine"), None, sample("a b"), sample("aabbccdd"), sample(""), sample("abcdefgh"))
-    batch = collate([(source, index) for index in range(6)], FIXED, [LOWER])
+    batch = collate(fetch([(source, index) for index in range(6)]), FIXED, [LOWER])
     assert batch.texts == ("fine", "abcdefgh")
     assert len(batch) == len(batch.images) == len(batch.boxes) == 2
     assert batch.skipped == (
@@ -83,15 +84,15 @@ def test_unusable_samples_are_left_out_and_named() -> None:
 
 def test_a_batch_of_nothing_is_an_error() -> None:
     with pytest.raises(DataError, match="none of 2 samples could be used; the first: samples#0: not an image"):
-        collate([(Samples(None, None), 0), (Samples(None, None), 1)], FIXED, [LOWER])
-    with pytest.raises(ValueError, match="at least one draw"):
+        collate(fetch([(Samples(None, None), 0), (Samples(None, None), 1)]), FIXED, [LOWER])
+    with pytest.raises(ValueError, match="at least one sample"):
         collate([], FIXED, [LOWER])
 
 
 def test_boxes_follow_the_image_onto_the_canvas() -> None:
     boxes = np.array([[[0, 0], [10, 0], [10, 10], [0, 10]], np.full((4, 2), np.nan)], np.float32)
     source = Samples(sample("ab", boxes), sample("cd"))
-    batch = collate([(source, 0), (source, 1)], FIXED, [LOWER])
+    batch = collate(fetch([(source, 0), (source, 1)]), FIXED, [LOWER])
     assert batch.boxes[0] is not None
     assert batch.boxes[0][0].tolist() == [[0, 0], [50, 0], [50, 32], [0, 32]]
     assert np.isnan(batch.boxes[0][1]).all()
@@ -101,7 +102,7 @@ def test_boxes_follow_the_image_onto_the_canvas() -> None:
 
 def test_boxes_follow_the_image_onto_a_padded_canvas() -> None:
     boxes = np.array([[[0, 0], [20, 0], [20, 10], [0, 10]]], np.float32)
-    batch = collate([(Samples(sample("a", boxes)), 0)], Preprocessing(Padded(32, 128, 16)), [LOWER])
+    batch = collate(fetch([(Samples(sample("a", boxes)), 0)]), Preprocessing(Padded(32, 128, 16)), [LOWER])
     assert batch.valid_width.tolist() == [0.5]
     assert batch.boxes[0] is not None
     assert batch.boxes[0][0, 2].tolist() == [64, 32]

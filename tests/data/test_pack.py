@@ -14,8 +14,7 @@ import lmdb
 import numpy as np
 import pytest
 
-from wildtext.data import ConcatSource, open_source
-from wildtext.data import pack as pack_module
+from wildtext.data import ConcatSource, open_source, writer
 from wildtext.data.files import FileSource
 from wildtext.data.pack import pack
 from wildtext.errors import DataError, ImageError
@@ -39,7 +38,7 @@ class Interrupted(FileSource):
 
 @pytest.fixture(autouse=True)
 def small_commits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pack_module, "_COMMIT_SAMPLES", 4)
+    monkeypatch.setattr(writer, "_COMMIT_SAMPLES", 4)
 
 
 def stored(path: Path) -> dict[bytes, bytes]:
@@ -104,7 +103,7 @@ def test_a_collection_can_be_packed_into_one(tmp_path: Path, folder: Folder) -> 
 
 
 def test_the_map_grows_with_the_data(tmp_path: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pack_module, "_FIRST_MAP_SIZE", 1 << 15)
+    monkeypatch.setattr(writer, "_FIRST_MAP_SIZE", 1 << 15)
     source = folder([str(number) for number in range(100)])
     assert pack(source, tmp_path / "out").written == 100
     assert len(stored(tmp_path / "out")) == 201
@@ -217,7 +216,7 @@ def test_another_data_set_in_the_way_is_not_touched(tmp_path: Path, folder: Fold
 
 
 def test_nothing_to_pack_is_an_error_with_a_reason(tmp_path: Path, folder: Folder) -> None:
-    with pytest.raises(DataError, match=r"none of 2 samples could be packed; the first: .*0\.png: empty label"):
+    with pytest.raises(DataError, match=r"none of 2 samples could be written; the first: .*0\.png: empty label"):
         pack(folder(["", ""]), tmp_path / "out")
     assert not (tmp_path / "out.part").exists()
     with pytest.raises(DataError, match="none of 0 samples"):

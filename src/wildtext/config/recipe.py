@@ -101,7 +101,7 @@ class Recipe:
     """Who trained them on what, for the bundle."""
     model: ModelOptions = ModelOptions()
     data: DataOptions = DataOptions()
-    synth: SynthOptions = SynthOptions()
+    synth: SynthOptions = field(default_factory=SynthOptions)
     optimiser: OptimiserOptions = OptimiserOptions()
     loop: LoopOptions = LoopOptions()
 

@@ -6,26 +6,82 @@ written beside the effect, in `synth/` and `images/augment.py`.
 
 from __future__ import annotations
 
+import difflib
+import math
 from dataclasses import dataclass, field
+
+from wildtext.errors import ConfigError
+
+LABEL_KINDS = (
+    "word", "name", "brand", "abbreviation", "punctuated", "phrase", "address", "short", "letters", "characters",
+    "number", "price", "date", "time", "phone", "plate", "code", "ordinal", "unit",
+)  # fmt: skip
+"""What `LabelOptions.kinds` can name."""
+
+CASE_STYLES = ("upper", "title", "lower", "mixed")
+"""What `LabelOptions.cases` can name."""
 
 
 @dataclass(frozen=True)
 class LabelOptions:
-    """What is written."""
+    """What is written; docs/labels.md has examples of each kind."""
 
     kinds: dict[str, float] = field(
         default_factory=lambda: {
-            "word": 0.62,
-            "punctuated": 0.06,
-            "two-words": 0.06,
-            "number": 0.08,
-            "code": 0.06,
-            "letters": 0.06,
-            "address": 0.02,
-            "characters": 0.04,
+            "word": 0.59,
+            "name": 0.08,
+            "punctuated": 0.045,
+            "short": 0.04,
+            "number": 0.035,
+            "brand": 0.03,
+            "letters": 0.035,
+            "abbreviation": 0.022,
+            "phrase": 0.015,
+            "characters": 0.02,
+            "code": 0.018,
+            "price": 0.014,
+            "address": 0.008,
+            "date": 0.007,
+            "time": 0.006,
+            "phone": 0.005,
+            "unit": 0.006,
+            "plate": 0.005,
+            "ordinal": 0.005,
         }
     )
     """Share of each kind of label; a kind that is left out is never drawn."""
+    cases: dict[str, float] = field(default_factory=lambda: {"upper": 0.5, "title": 0.26, "lower": 0.21, "mixed": 0.03})
+    """Share of each case style of words; one that is left out is never drawn."""
+    flatten: float = 0.3
+    """Chance that a word is the one with the rarest characters out of four."""
+    max_length: int = 25
+    """Characters of the longest label."""
+
+    def __post_init__(self) -> None:
+        _check_shares("kinds", self.kinds, LABEL_KINDS)
+        _check_shares("cases", self.cases, CASE_STYLES)
+        if not 0 <= self.flatten <= 1:
+            raise ConfigError(f"labels.flatten is {self.flatten}, but must be at least 0 and at most 1")
+        if not 1 <= self.max_length <= 64:
+            raise ConfigError(f"labels.max_length is {self.max_length}, but must be at least 1 and at most 64")
+
+
+def _check_shares(name: str, shares: dict[str, float], known: tuple[str, ...]) -> None:
+    for key, share in shares.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+            raise ConfigError(f"labels.{name} has unknown {key!r}; {hint}")
+        if not 0 <= share < math.inf:
+            raise ConfigError(f"labels.{name}.{key} is {share}, but must be at least 0")
+    if not any(shares.values()):
+        raise ConfigError(f"labels.{name} has no share above 0; known are {', '.join(known)}")
+
+
+def _check_chances(table: str, options: object, without: tuple[str, ...] = ()) -> None:
+    for name, value in vars(options).items():
+        if name not in without and not 0 <= value <= 1:
+            raise ConfigError(f"{table}.{name} is {value}, but a chance must be 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -34,7 +90,7 @@ class LayoutOptions:
 
     height: int = 48
     """Rows of the scene before the camera; no image has more."""
-    tracking: float = 0.2
+    tracking: float = 0.12
     """Chance of letters set wide apart."""
     jitter: float = 0.06
     """Chance of letters that leave the line, each by itself."""
@@ -56,6 +112,11 @@ class LayoutOptions:
     """Chance of a crop with wide margins."""
     neighbours: float = 0.22
     """Chance of parts of other words beside, above and below."""
+
+    def __post_init__(self) -> None:
+        if not 16 <= self.height <= 80:
+            raise ConfigError(f"synth.layout.height is {self.height}, but must be 16 to 80 rows")
+        _check_chances("synth.layout", self, without=("height",))
 
 
 @dataclass(frozen=True)
@@ -99,11 +160,16 @@ class AppearanceOptions:
     transparency: float = 0.25
     """Chance of paint through which the ground shows."""
 
+    def __post_init__(self) -> None:
+        _check_chances("synth.appearance", self)
+
 
 @dataclass(frozen=True)
 class CaptureOptions:
     """What light, lens, sensor and file format do."""
 
+    clean: float = 0.15
+    """Chance that they do nothing, as on screens and in good scans; none of the following happens then."""
     occlusion: float = 0.03
     """Chance of something in front of the text."""
     uneven_light: float = 0.25
@@ -124,7 +190,7 @@ class CaptureOptions:
     """Chance of zoom blur."""
     defocus: float = 0.3
     """Chance of a picture out of focus."""
-    low_resolution: float = 0.6
+    low_resolution: float = 0.7
     """Chance of fewer rows than the scene has, down to 8."""
     noise: float = 0.4
     """Chance of sensor noise."""
@@ -134,6 +200,9 @@ class CaptureOptions:
     """Chance of traces of compression."""
     enlarging: float = 0.1
     """Chance that a picture of few rows was enlarged before it was stored."""
+
+    def __post_init__(self) -> None:
+        _check_chances("synth.capture", self)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wildtext.charset import Charset
 from wildtext.codecs import Codec
-from wildtext.data.source import LabelledSource, Source, kind_of
+from wildtext.data.source import LabelledSource, kind_of
 from wildtext.errors import DataError, SampleError
 from wildtext.images import Preprocessing
 from wildtext.types import Batch, Floats, Sample
@@ -68,32 +68,35 @@ def label_problem(text: str, codecs: Iterable[Codec]) -> str | None:
     return None
 
 
-def collate(draws: Sequence[tuple[Source, int]], preprocessing: Preprocessing, codecs: Sequence[Codec]) -> Batch:
-    """Fetch samples and bring them to the canvas.
+def collate(fetched: Sequence[Sample | SampleError], preprocessing: Preprocessing, codecs: Sequence[Codec]) -> Batch:
+    """Bring samples to the canvas.
 
     A sample that is broken or whose label does not fit is left out and named in `Batch.skipped`, never replaced.
 
+    Args:
+        fetched: from `wildtext.data.source.fetch`.
+        preprocessing: decides the canvas.
+        codecs: of the model, which say what labels can be learnt.
+
     Raises:
         DataError: none of the samples could be used.
-        ValueError: there are no draws.
+        ValueError: there are none.
     """
-    if not draws:
-        raise ValueError("a batch needs at least one draw")
+    if not fetched:
+        raise ValueError("a batch needs at least one sample")
     samples: list[Sample] = []
     skipped: list[str] = []
-    for source, index in draws:
-        try:
-            sample = source[index]
-        except SampleError as error:
-            skipped.append(str(error))
+    for sample in fetched:
+        if isinstance(sample, SampleError):
+            skipped.append(str(sample))
             continue
-        sample = _normalized(sample, codecs[0].charset)
+        sample = _normalized(_upright(sample, preprocessing), codecs[0].charset)
         if problem := label_problem(sample.text, codecs):
             skipped.append(f"{sample.source}: {sample.text!r}: {problem}")
         else:
             samples.append(sample)
     if not samples:
-        raise DataError(f"none of {len(draws)} samples could be used; the first: {skipped[0]}")
+        raise DataError(f"none of {len(fetched)} samples could be used; the first: {skipped[0]}")
     fitted = [preprocessing.fit(sample.image) for sample in samples]
     return Batch(
         images=np.stack([canvas for canvas, _ in fitted]),
@@ -103,6 +106,16 @@ def collate(draws: Sequence[tuple[Source, int]], preprocessing: Preprocessing, c
         sources=tuple(sample.source for sample in samples),
         skipped=tuple(skipped),
     )
+
+
+def _upright(sample: Sample, preprocessing: Preprocessing) -> Sample:
+    """Turn a tall crop whose text is known to run down or up in the way in which reading would get it right."""
+    if sample.word is None or len(sample.text) < 2:
+        return sample
+    x, y = sample.word[1] - sample.word[0]
+    quarters = 0 if abs(y) <= 2 * abs(x) else 1 if y > 0 else 3
+    ways = {degrees for degrees, _ in preprocessing.orientations(sample.image)}
+    return sample.turned(quarters) if 90 * quarters in ways else sample
 
 
 def _normalized(sample: Sample, charset: Charset) -> Sample:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
 from wildtext.errors import SampleError
 from wildtext.types import Floats, Sample
@@ -30,6 +30,38 @@ class Source(Protocol):
         Raises:
             SampleError: this sample is broken; the message names it.
         """
+
+
+@runtime_checkable
+class BatchedSource(Protocol):
+    """A source that makes many samples at once faster than one by one."""
+
+    def samples(self, indices: Sequence[int]) -> list[Sample | SampleError]:
+        """The samples of the given indices, in order, with the error in place of each that is broken."""
+
+
+def fetch(draws: Sequence[tuple[Source, int]]) -> list[Sample | SampleError]:
+    """Get samples of several sources, in order, with the error in place of each that is broken."""
+    places: dict[int, list[int]] = {}
+    for place, (source, _) in enumerate(draws):
+        places.setdefault(id(source), []).append(place)
+    fetched: dict[int, Sample | SampleError] = {}
+    for chosen in places.values():
+        source = draws[chosen[0]][0]
+        indices = [draws[place][1] for place in chosen]
+        samples = source.samples(indices) if isinstance(source, BatchedSource) else _one_by_one(source, indices)
+        fetched.update(zip(chosen, samples, strict=True))
+    return [fetched[place] for place in range(len(draws))]
+
+
+def _one_by_one(source: Source, indices: Sequence[int]) -> list[Sample | SampleError]:
+    samples: list[Sample | SampleError] = []
+    for index in indices:
+        try:
+            samples.append(source[index])
+        except SampleError as error:
+            samples.append(error)
+    return samples
 
 
 class LabelledSource(Source, Protocol):

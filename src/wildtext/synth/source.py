@@ -2,106 +2,201 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
 from wildtext.charset import Charset
+from wildtext.config import SynthOptions
 from wildtext.errors import DataError, SampleError
+from wildtext.images.augment import draw_capture, picture_size, take
+from wildtext.images.effects import Drawn, Frames, Random
+from wildtext.synth.appearance import draw_look, paint
 from wildtext.synth.corpus import Corpus
 from wildtext.synth.fonts import FontLibrary, Typeface
-from wildtext.synth.render import draw_line, seen
-from wildtext.synth.scene import Backgrounds, capture, compose
-from wildtext.types import Sample
+from wildtext.synth.layout import Layout, lay_out
+from wildtext.synth.textures import Textures, textures
+from wildtext.types import Image, Sample
 
 _TRIES = 20
+_CPU = torch.device("cpu")
+_TOGETHER = 16
+"""Words painted at once; more fall out of the processor's cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """A word before it is painted: its ink, and everything that decides the rest.
+
+    Attributes:
+        text: the label.
+        source: of the sample.
+        layout: ink and boxes.
+        look: amounts of the effects before the camera.
+        capture: amounts of the effects of light and camera.
+        about: kind of label, font and style.
+    """
+
+    text: str
+    source: str
+    layout: Layout
+    look: Drawn
+    capture: Drawn
+    about: dict[str, Any]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Everything that was drawn, as plain values."""
+        return {**self.about, "layout": self.layout.drawn, "appearance": self.look, "capture": self.capture}
+
+    def blank(self) -> Sample:
+        """The sample as it lies in its scene, with an empty picture; without the word, so that nobody turns it."""
+        return replace(self.sample(np.zeros((*picture_size(self.capture), 3), np.uint8)), word=None)
+
+    def sample(self, picture: Image) -> Sample:
+        """The sample as it lies in its scene, with the picture that was taken of it."""
+        height, width = self.layout.mask.shape
+        scale = np.array([picture.shape[1] / width, picture.shape[0] / height], np.float32)
+        boxes, word = self.layout.boxes * scale, self.layout.word * scale
+        return Sample(picture, self.text, boxes, self.source, word=word, parameters=self.parameters)
 
 
 class SyntheticWords:
     """An endless, indexable source of rendered words with character boxes.
 
-    Sample i depends on the seed, i and the fonts, words and backgrounds alone; any process can draw any sample.
+    Sample i depends on the seed, i, the options and the files that they name alone; any process can draw any sample.
+    Its text, boxes and parameters are the same everywhere, its pixels within a grey level.
 
     Args:
         seed: tells streams apart.
-        fonts: folder of font files; None takes those that ship with wildtext.
-        words: file with one word a line; None takes the English words that ship with wildtext.
-        backgrounds: folder of photographs; None paints all backgrounds.
+        options: what is drawn, and how often.
         charset: only labels that it can express are drawn; None draws all.
 
     Raises:
+        ConfigError: the options make no sense.
         DataError: a folder or file is missing or has nothing to use.
     """
 
-    def __init__(
-        self,
-        seed: int = 0,
-        *,
-        fonts: Path | None = None,
-        words: Path | None = None,
-        backgrounds: Path | None = None,
-        charset: Charset | None = None,
-    ):
+    def __init__(self, seed: int = 0, options: SynthOptions | None = None, charset: Charset | None = None):
         self.name = "synth"
         self.seed = seed
-        self._fonts = FontLibrary(fonts)
-        self._corpus = Corpus(words)
-        self._backgrounds = Backgrounds(backgrounds)
+        self.options = options or SynthOptions()
         self._charset = charset
-        self._again = partial(SyntheticWords, seed, fonts=fonts, words=words, backgrounds=backgrounds, charset=charset)
+        self._fonts = FontLibrary(Path(self.options.fonts) if self.options.fonts else None)
+        self._corpus = Corpus(self.options.labels, self.options.words)
+        self._textures = textures(Path(self.options.backgrounds) if self.options.backgrounds else None)
 
-    def __reduce__(self) -> tuple[partial[SyntheticWords], tuple[()]]:
-        # Open fonts and photographs cannot travel to another process; it opens its own.
-        return self._again, ()
+    def __reduce__(self) -> tuple[type[SyntheticWords], tuple[Any, ...]]:
+        # Open fonts cannot travel to another process; it opens its own.
+        return SyntheticWords, (self.seed, self.options, self._charset)
 
     @property
     def size(self) -> None:
         """Endless."""
         return None
 
+    @property
+    def textures(self) -> Textures:
+        """The surfaces that drafts of this source are to be painted on."""
+        return self._textures
+
     def __getitem__(self, index: int) -> Sample:
-        """Draw sample `index`, any integer from 0.
+        """Draw sample `index`, any integer from 0; `samples` is much faster for many.
 
         Raises:
-            SampleError: it needs a font or a photograph that is broken, or no font has the characters.
+            SampleError: no font has the characters of its label, or its font is broken.
         """
-        return self._draw(index, self._label)
+        return self._develop([self.draft(index)])[0]
+
+    def samples(self, indices: Sequence[int]) -> list[Sample | SampleError]:
+        """The samples of the given indices, in order, with the error in place of each that cannot be drawn."""
+        results: list[Any] = [self._try_draft(index) for index in indices]
+        drafts = [(place, draft) for place, draft in enumerate(results) if isinstance(draft, Draft)]
+        # Words of like width are painted together: the frame is as wide as the widest.
+        drafts.sort(key=lambda pair: pair[1].layout.mask.shape[1])
+        for first in range(0, len(drafts), _TOGETHER):
+            group = drafts[first : first + _TOGETHER]
+            for (place, _), sample in zip(group, self._develop([draft for _, draft in group]), strict=True):
+                results[place] = sample
+        return results
 
     def render(self, text: str, index: int = 0) -> Sample:
         """Draw a given text; `index` chooses how it looks.
 
         Raises:
-            SampleError: no font has all its characters, or a font or a photograph is broken.
+            SampleError: no font has all its characters, or a font is broken.
         """
-        return self._draw(index, lambda _: text)
+        return self._develop([self._draft(index, lambda _: ("given", text))])[0]
 
-    def _draw(self, index: int, label: Callable[[np.random.Generator], str]) -> Sample:
-        random = np.random.default_rng((self.seed, index))
+    def draft(self, index: int) -> Draft:
+        """Stage one of sample `index`: everything but the painting.
+
+        Raises:
+            SampleError: as for the sample.
+        """
+        return self._draft(index, self._label)
+
+    def _try_draft(self, index: int) -> Draft | SampleError:
         try:
-            text, face = self._text_and_font(label, random)
-            line = draw_line(text, face, random, neighbours=random.random() < 0.22)
-            mask, boxes = seen(line, random)
-            image = capture(compose(mask, self._backgrounds, random), random)
-        except DataError as error:
-            raise SampleError(f"{self.name}#{index}: {error}") from error
-        return Sample(image, text, boxes, f"{self.name}#{index}")
+            return self.draft(index)
+        except SampleError as error:
+            return error
 
-    def _label(self, random: np.random.Generator) -> str:
+    def _draft(self, index: int, label: Callable[[Random], tuple[str, str]]) -> Draft:
+        # Streams of their own keep words and boxes the same when only the look is changed.
+        random, appearance, capture = (np.random.default_rng((self.seed, index, stream)) for stream in range(3))
+        source = f"{self.name}#{index}"
+        try:
+            kind, text, face = self._text_and_font(label, random)
+            layout = lay_out(text, face, self.options.layout, random)
+        except DataError as error:
+            raise SampleError(f"{source}: {error}") from error
+        look = draw_look(self.options.appearance, self._textures, appearance)
+        taken = draw_capture(self.options.capture, layout.mask.shape, capture)
+        about = {"kind": kind, "font": face.name, "style": face.style, "seed": self.seed, "index": index}
+        return Draft(text, source, layout, look, taken, about)
+
+    def _label(self, random: Random) -> tuple[str, str]:
         for _ in range(_TRIES * 10):
-            text = self._corpus.sample(random)
-            if text and (self._charset is None or not self._charset.unknown(self._charset.normalize(text))):
-                return text
+            kind, text = self._corpus.sample(random)
+            if self._charset is None or not self._charset.unknown(self._charset.normalize(text)):
+                return kind, text
         assert self._charset is not None
         raise DataError(f"no label of the corpus fits charset {self._charset.name}; give a word list that does")
 
-    def _text_and_font(
-        self, label: Callable[[np.random.Generator], str], random: np.random.Generator
-    ) -> tuple[str, Typeface]:
+    def _text_and_font(self, label: Callable[[Random], tuple[str, str]], random: Random) -> tuple[str, str, Typeface]:
         for _ in range(_TRIES):
-            text = label(random)
-            face = self._fonts[int(random.integers(len(self._fonts)))]
+            kind, text = label(random)
+            face = self._fonts.sample(random)
             if face.covers(text):
-                return text, face
+                return kind, text, face
         raise DataError(f"none of {_TRIES} fonts from {self._fonts.folder} has all of {text!r}; choose other fonts")
+
+    def _develop(self, drafts: Sequence[Draft]) -> list[Sample]:
+        frames = develop(drafts, self._textures, _CPU).pixels.to(torch.uint8).permute(0, 2, 3, 1).numpy()
+        samples = []
+        for draft, frame in zip(drafts, frames, strict=True):
+            rows, columns = picture_size(draft.capture)
+            samples.append(draft.sample(np.ascontiguousarray(frame[:rows, :columns])).turned(-draft.layout.turns))
+        return samples
+
+
+def develop(drafts: Sequence[Draft], known: Textures, device: torch.device) -> Frames:
+    """Stage two: paint words and take their pictures.
+
+    Args:
+        drafts: words of like width; all go into frames as wide as the widest.
+        known: the surfaces of the source of the drafts.
+        device: where to do it.
+
+    Returns:
+        Frames with the pictures, in whole grey levels.
+    """
+    with torch.no_grad():
+        scenes = paint([draft.layout.mask for draft in drafts], [draft.look for draft in drafts], known, device)
+        taken = take(scenes, [draft.capture for draft in drafts])
+        return Frames(taken.pixels.round(), taken.heights, taken.widths)

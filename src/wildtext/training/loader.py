@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -10,21 +11,56 @@ from torch.utils.data import DataLoader, Dataset
 from wildtext.codecs import Codec
 from wildtext.data.collate import collate
 from wildtext.data.mixture import Mixture
+from wildtext.data.source import fetch
+from wildtext.errors import SampleError
 from wildtext.images import Preprocessing
-from wildtext.types import Batch
+from wildtext.synth import Draft, SyntheticWords
+from wildtext.types import Batch, Sample
 
 
-class _Batches(Dataset[Batch]):
-    def __init__(self, mixture: Mixture, preprocessing: Preprocessing, codecs: Sequence[Codec]):
+@dataclass(frozen=True, eq=False)
+class Delivery:
+    """A batch whose synthetic images may be left to be painted where the model is.
+
+    Attributes:
+        batch: the samples; canvases of drafts are blank.
+        drafts: by row of the batch.
+    """
+
+    batch: Batch
+    drafts: dict[int, Draft]
+
+
+class _Deliveries(Dataset[Delivery]):
+    def __init__(self, mixture: Mixture, preprocessing: Preprocessing, codecs: Sequence[Codec], two_stages: bool):
         self.mixture = mixture
         self.preprocessing = preprocessing
         self.codecs = codecs
+        self.two_stages = two_stages
 
-    def __getitem__(self, batch: int) -> Batch:
-        return collate(self.mixture.draws(batch), self.preprocessing, self.codecs)
+    def __getitem__(self, number: int) -> Delivery:
+        draws = self.mixture.draws(number)
+        if not self.two_stages:
+            return Delivery(collate(fetch(draws), self.preprocessing, self.codecs), {})
+        drawn = [_draft(source, index) if isinstance(source, SyntheticWords) else None for source, index in draws]
+        others = iter(fetch([draw for draw, draft in zip(draws, drawn, strict=True) if draft is None]))
+        drafts = {draft.source: draft for draft in drawn if isinstance(draft, Draft)}
+        samples = [draft.blank() if isinstance(draft, Draft) else draft or next(others) for draft in drawn]
+        batch = collate(samples, self.preprocessing, self.codecs)
+        rows = {row: drafts[source] for row, source in enumerate(batch.sources) if source in drafts}
+        return Delivery(batch, rows)
 
 
-def batches(
+def _draft(source: SyntheticWords, index: int) -> Draft | Sample | SampleError:
+    """Stage one; the whole sample if text runs down or up in it, which is turned after it is painted."""
+    try:
+        draft = source.draft(index)
+        return source[index] if draft.layout.turns else draft
+    except SampleError as error:
+        return error
+
+
+def deliveries(
     mixture: Mixture,
     preprocessing: Preprocessing,
     codecs: Sequence[Codec],
@@ -32,10 +68,14 @@ def batches(
     start: int,
     stop: int,
     workers: int,
-) -> Iterator[Batch]:
-    """Batches number `start` to `stop - 1` of a mixture, in order, whatever the number of processes."""
+    two_stages: bool,
+) -> Iterator[Delivery]:
+    """Batches number `start` to `stop - 1` of a mixture, in order, whatever the number of processes.
+
+    With `two_stages`, synthetic words come as drafts, for a device that paints faster than processors.
+    """
     loader = DataLoader(
-        _Batches(mixture, preprocessing, codecs),
+        _Deliveries(mixture, preprocessing, codecs, two_stages),
         batch_size=None,
         sampler=range(start, stop),
         num_workers=workers,
@@ -48,5 +88,5 @@ def batches(
 
 
 def _one_thread(worker: int) -> None:
-    # Workers render and decode one sample at a time; more threads would only compete with the network.
+    # Workers render and decode one batch at a time; more threads would only compete with the network.
     torch.set_num_threads(1)

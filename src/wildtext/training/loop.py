@@ -24,11 +24,11 @@ from wildtext.inference.recognizer import Recognizer
 from wildtext.inference.torch_runtime import TorchRuntime
 from wildtext.models import Model
 from wildtext.training import setup
-from wildtext.training.loader import batches
+from wildtext.training.canvas import model_input
+from wildtext.training.loader import Delivery, deliveries
 from wildtext.training.losses import Targets, total_loss
 from wildtext.training.optimiser import learning_rate, make_optimiser, update_average
 from wildtext.training.state import TrainingState
-from wildtext.types import Batch
 from wildtext.weights.bundle import Bundle, save_model
 
 log = logging.getLogger("wildtext.train")
@@ -58,8 +58,8 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, seconds: float 
     run.start(resume)
     deadline = None if seconds is None else time.monotonic() + seconds
     state, loop = run.state, recipe.loop
-    for batch in run.batches():
-        run.step(batch)
+    for delivery in run.deliveries():
+        run.step(delivery)
         last = state.step == loop.steps
         stopping = not last and deadline is not None and time.monotonic() >= deadline
         if state.step % loop.log_every == 0 or last:
@@ -91,6 +91,7 @@ class Run:
         model.to(self.device)
         self.codecs: dict[str, Codec] = {name: head.codec for name, head in model.heads.items()}
         self.mixture = setup.make_mixture(recipe, list(self.codecs.values()))
+        self.surfaces = setup.surfaces(self.mixture)
         self.validation = setup.open_validation(recipe)
         average = copy.deepcopy(model).requires_grad_(False)
         self.state = TrainingState(model, average, make_optimiser(model, recipe.optimiser), recipe)
@@ -125,25 +126,28 @@ class Run:
         self._began = time.monotonic() - state.seconds
         self._since = _Progress(time.monotonic(), state.step, state.images)
 
-    def batches(self) -> Iterator[Batch]:
+    def deliveries(self) -> Iterator[Delivery]:
         """The batches that are left."""
-        return batches(
+        return deliveries(
             self.mixture,
             self.preprocessing,
             list(self.codecs.values()),
             start=self.state.step,
             stop=self.recipe.loop.steps,
             workers=self.recipe.data.workers,
+            # A processor paints in the loader's processes, so that the network does not wait for it.
+            two_stages=self.device.type != "cpu",
         )
 
-    def step(self, batch: Batch) -> None:
+    def step(self, delivery: Delivery) -> None:
         """One step of gradient descent."""
+        batch = delivery.batch
         for message in batch.skipped:
             log.warning("skipped %s", message)
         state, options = self.state, self.recipe.optimiser
         for group in state.optimiser.param_groups:
             group["lr"] = learning_rate(state.step, self.recipe.loop.steps, options)
-        loss = self._loss(batch)
+        loss = self._loss(delivery)
         state.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), options.clip)
@@ -201,9 +205,10 @@ class Run:
     def _seconds(self) -> float:
         return time.monotonic() - self._began
 
-    def _loss(self, batch: Batch) -> torch.Tensor:
+    def _loss(self, delivery: Delivery) -> torch.Tensor:
         model: Model = self.state.model.train()
-        images = torch.from_numpy(self.preprocessing.normalize(batch.images, batch.valid_width)).to(self.device)
+        batch = delivery.batch
+        images = model_input(delivery, self.preprocessing, self.surfaces, self.device)
         shares = torch.from_numpy(batch.valid_width).to(self.device)
         targets = {name: Targets.encode(codec, list(batch.texts), self.device) for name, codec in self.codecs.items()}
         half = self.recipe.loop.precision == "bf16"

@@ -19,6 +19,7 @@ from wildtext.errors import ConfigError
 from wildtext.images import Preprocessing
 from wildtext.models import MODELS, Model, build
 from wildtext.synth import SyntheticWords
+from wildtext.synth.textures import Textures
 from wildtext.weights.bundle import load_model
 from wildtext.weights.catalogue import find
 
@@ -76,7 +77,7 @@ def make_mixture(recipe: Recipe, codecs: list[Codec]) -> Mixture:
     ingredients = []
     for name, share in map(parse_share, recipe.data.train):
         if name == SYNTH:
-            ingredients.append(Ingredient(_make_synth(recipe, codecs[0].charset), share))
+            ingredients.append(Ingredient(SyntheticWords(recipe.seed, recipe.synth, codecs[0].charset), share))
             continue
         source = open_source(name)
         checked = usable(source, codecs)
@@ -85,6 +86,12 @@ def make_mixture(recipe: Recipe, codecs: list[Codec]) -> Mixture:
             log.info("  %d dropped: %s, e.g. %s", count, reason, checked.examples[reason][0])
         ingredients.append(Ingredient(source, share, checked.indices))
     return Mixture(ingredients, recipe.loop.batch_size, recipe.seed)
+
+
+def surfaces(mixture: Mixture) -> Textures | None:
+    """What the synthetic source of a mixture paints on; None if it has no such source."""
+    sources = (ingredient.source for ingredient in mixture.ingredients)
+    return next((source.textures for source in sources if isinstance(source, SyntheticWords)), None)
 
 
 def open_validation(recipe: Recipe) -> list[LabelledSource]:
@@ -132,14 +139,3 @@ def _make_charset(recipe: Recipe, default: str) -> Charset:
     charset = Charset.from_texts(texts)
     log.info("charset from the data: %d characters: %s", len(charset), "".join(charset.characters))
     return charset
-
-
-def _make_synth(recipe: Recipe, charset: Charset) -> SyntheticWords:
-    options = recipe.synth
-    return SyntheticWords(
-        recipe.seed,
-        fonts=Path(options.fonts) if options.fonts else None,
-        words=Path(options.words) if options.words else None,
-        backgrounds=Path(options.backgrounds) if options.backgrounds else None,
-        charset=charset,
-    )

@@ -1,0 +1,148 @@
+"""Commands that use trained models."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from tyro.conf import Positional, arg
+
+from wildtext.cli.shared import FAILED, OK, progress_bar
+from wildtext.errors import ConfigError, require
+
+
+def read(
+    paths: Annotated[Positional[tuple[str, ...]], arg(metavar="PATH...")],
+    /,
+    *,
+    model: str = "default",
+    format: Literal["table", "jsonl", "csv"] = "table",
+    top: int = 1,
+    batch_size: int = 32,
+    threads: int = 0,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+) -> int:
+    """Read the text in images of words and short lines.
+
+    Prints one row per image, in order. The exit status is 0 if all images were read and 1 if some could not be.
+
+    Args:
+        paths: Image files, folders (searched at any depth), glob patterns; - reads one image from standard input.
+        model: A name from `wildtext models`, or the path of an .onnx or .safetensors bundle.
+        format: table for people; jsonl and csv for programs.
+        top: Readings per image, the best included.
+        batch_size: Images that go through the network together; does not change the readings.
+        threads: CPU threads; 0 takes the processors that this process may use.
+        device: Where the network runs.
+    """
+    from wildtext.inference.console import read_paths
+
+    if not paths:
+        raise ConfigError("name at least one image, folder or pattern, or - for standard input")
+    failed = read_paths(paths, model=model, form=format, top=top, batch_size=batch_size, threads=threads, device=device)
+    return FAILED if failed else OK
+
+
+def models(*, format: Literal["table", "json"] = "table") -> int:
+    """List the weights that ship with wildtext.
+
+    Args:
+        format: table for people, json for programs.
+    """
+    from wildtext.weights.catalogue import catalogue
+
+    described: list[dict[str, Any]] = []
+    for entry in catalogue().values():
+        bundle = entry.bundle
+        described.append(
+            {
+                "name": entry.name,
+                "architecture": bundle.architecture,
+                "parameters": bundle.parameters,
+                "charset": f"{bundle.charset.name} ({len(bundle.charset)} characters)",
+                "bytes": entry.bytes,
+                "licence": bundle.licence,
+                "origin": bundle.origin,
+                "accuracy": bundle.accuracy,
+            }
+        )
+    if format == "json":
+        print(json.dumps(described, indent=2, ensure_ascii=False))
+        return OK
+    for model in described:
+        print(model.pop("name"))
+        for key, value in model.items():
+            shown = ", ".join(f"{name} {number} %" for name, number in value.items()) if key == "accuracy" else value
+            print(f"  {key:<13} {shown}")
+    return OK
+
+
+def evaluate(
+    *,
+    model: str = "default",
+    data: tuple[str, ...],
+    protocol: Literal["36", "62", "94"] = "36",
+    format: Literal["table", "json"] = "table",
+    batch_size: int = 64,
+    threads: int = 0,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+) -> int:
+    """Measure a model on labelled images.
+
+    The exit status is 1 if some images could not be read; they count as wrong.
+
+    Args:
+        model: A name from `wildtext models`, or the path of an .onnx or .safetensors bundle.
+        data: Folders with labels.tsv, list files, JSON Lines or LMDBs.
+        protocol: Characters that count: 36 compares 0-9a-z only, without case and accents; 62 and 94 with case.
+        format: table for people, json for programs.
+        batch_size: Images that go through the network together; does not change the result.
+        threads: CPU threads; 0 takes the processors that this process may use.
+        device: Where the network runs.
+    """
+    from wildtext.data import open_source
+    from wildtext.evaluation.evaluator import evaluate as measure
+    from wildtext.evaluation.results import as_json, as_table
+    from wildtext.inference.loading import load
+
+    if not data:
+        raise ConfigError("--data needs at least one source of labelled images")
+    sources = [open_source(path) for path in data]
+    recognizer = load(model, device=device, threads=threads)
+    results = []
+    for source in sources:
+        with progress_bar(f"evaluating {source.name}") as progress:
+            result = measure(recognizer, source, protocol=protocol, batch_size=batch_size, progress=progress)
+        results.append(result)
+        for message in result.unreadable:
+            print(f"counted as wrong: {message}", file=sys.stderr)
+        if result.empty:
+            print(f"{source.name}: {result.empty} labels have no character of protocol {protocol}", file=sys.stderr)
+    if format == "json":
+        print(as_json(results, model=model, protocol=protocol, runtime=recognizer.runtime.name))
+    else:
+        as_table(results, protocol=protocol)
+    return FAILED if any(result.unreadable for result in results) else OK
+
+
+def export(
+    model: Annotated[Positional[str], arg(metavar="MODEL")],
+    out: Annotated[Positional[Path], arg(metavar="OUT.onnx")],
+    /,
+) -> int:
+    """Turn a .safetensors bundle into an .onnx bundle to read with, and prove that the two agree.
+
+    Args:
+        model: A name from `wildtext models`, or the path of a .safetensors bundle.
+        out: The .onnx file to write.
+    """
+    from wildtext.weights.catalogue import find
+
+    require("torch", extra="train")
+    from wildtext.inference.export import export as write
+
+    write(find(model, suffix=".safetensors"), out)
+    print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, agrees with torch in text and logits at batch 1, 2 and 7")
+    return OK

@@ -1,0 +1,96 @@
+"""`Preprocessing` as tensor operations, for pictures that are made on the device that the model is on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from wildtext.images.effects import Frames
+from wildtext.images.preprocessing import Interpolation, Preprocessing
+
+_SUPPORT = {"bicubic": 2.0, "bilinear": 1.0}
+
+
+def fit(frames: Frames, preprocessing: Preprocessing) -> Tensor:
+    """Bring pictures to the canvas, as `Preprocessing.fit` does up to one grey level.
+
+    Args:
+        frames: pictures in whole grey levels.
+        preprocessing: decides canvas, colours and filter.
+
+    Returns:
+        (N, H, W, C) uint8; padding is zero.
+    """
+    canvas = preprocessing.canvas
+    sizes = zip(frames.heights.tolist(), frames.widths.tolist(), strict=True)
+    contents = torch.tensor([canvas.content_width(int(h), int(w)) for h, w in sizes], device=frames.pixels.device)
+    pixels = frames.pixels
+    if preprocessing.color == "grey":
+        luma = torch.tensor([0.299, 0.587, 0.114], device=pixels.device)
+        pixels = (pixels * luma[:, None, None]).sum(1, keepdim=True).round()
+    elif preprocessing.color == "BGR":
+        pixels = pixels.flip(1)
+    full = torch.full_like(contents, canvas.height)
+    across = _weights(frames.widths, contents, pixels.shape[3], canvas.width, preprocessing.interpolation)
+    down = _weights(frames.heights, full, pixels.shape[2], canvas.height, preprocessing.interpolation)
+    # Pillow rounds between the axes; like its version 13, first comes the one that leaves less to do for the other.
+    down_first = (frames.heights > canvas.height) & (frames.widths < contents)
+    fitted = torch.empty(len(pixels), pixels.shape[1], canvas.height, canvas.width, device=pixels.device)
+    for chosen, order in ((down_first, (2, 3)), (~down_first, (3, 2))):
+        part = pixels[chosen]
+        for axis in order:
+            part = _along(part, (down if axis == 2 else across)[chosen], axis).clamp(0, 255).round()
+        fitted[chosen] = part
+    beyond = torch.arange(canvas.width, device=pixels.device) >= contents[:, None]
+    return fitted.masked_fill(beyond[:, None, None, :], 0).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def normalize(canvases: Tensor, valid_width: Sequence[float] | Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Turn canvases into model input, as `Preprocessing.normalize` does.
+
+    Args:
+        canvases: (N, H, W, C) uint8.
+        valid_width: N shares.
+        preprocessing: decides the numbers.
+
+    Returns:
+        (N, C, H, W) float32.
+    """
+    device = canvases.device
+    mean = torch.tensor(preprocessing.mean, device=device)[:, None, None]
+    std = torch.tensor(preprocessing.std, device=device)[:, None, None]
+    values = (canvases.permute(0, 3, 1, 2).float() * preprocessing.scale - mean) / std
+    width = canvases.shape[2]
+    ends = (torch.as_tensor(valid_width, device=device) * width).round()
+    beyond = torch.arange(width, device=device) >= ends[:, None]
+    return values.masked_fill(beyond[:, None, None, :], preprocessing.pad_value)
+
+
+def _along(planes: Tensor, weights: Tensor, axis: int) -> Tensor:
+    """Apply weights (N, out, in) along the rows (2) or columns (3) of (N, C, H, W)."""
+    return torch.matmul(weights[:, None], planes) if axis == 2 else torch.matmul(planes, weights[:, None].mT)
+
+
+def _weights(sizes: Tensor, wanted: Tensor, length: int, count: int, interpolation: Interpolation) -> Tensor:
+    """Pillow's filter along one axis, widened where it shrinks: (N, count, length)."""
+    scale = sizes / wanted
+    widened = scale.clamp(min=1.0)[:, None, None]
+    centres = (torch.arange(count, device=sizes.device) + 0.5) * scale[:, None]
+    places = torch.arange(length, device=sizes.device) + 0.5
+    distance = ((places - centres[:, :, None]) / widened).abs()
+    weights = _bicubic(distance) if interpolation == "bicubic" else (1 - distance).clamp(min=0)
+    # Pillow takes only the pixels whose centres lie within the filter's reach, in whole pixels.
+    reach = _SUPPORT[interpolation] * widened
+    first, last = (centres[:, :, None] - reach + 0.5).floor(), (centres[:, :, None] + reach + 0.5).floor()
+    used = (places - 0.5 >= first) & (places - 0.5 < last) & (places < sizes[:, None, None])
+    weights = weights * used
+    return weights / weights.sum(-1, keepdim=True).clamp(min=1e-6)
+
+
+def _bicubic(distance: Tensor) -> Tensor:
+    """Keys' cubic convolution with a = -0.5."""
+    near = (1.5 * distance - 2.5) * distance**2 + 1
+    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+    return torch.where(distance < 1, near, torch.where(distance < 2, far, torch.zeros_like(far)))

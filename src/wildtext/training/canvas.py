@@ -1,0 +1,49 @@
+"""From a delivery to model input, on the device of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from wildtext.images import Preprocessing
+from wildtext.images.fitting import fit, normalize
+from wildtext.synth import Draft, develop
+from wildtext.synth.textures import Textures
+from wildtext.training.loader import Delivery
+
+_TOGETHER = 64
+"""Drafts painted at once; frames are as wide as the widest word of them."""
+
+
+def model_input(
+    delivery: Delivery, preprocessing: Preprocessing, surfaces: Textures | None, device: torch.device
+) -> Tensor:
+    """Paint what is left to be painted, and normalise all.
+
+    Args:
+        delivery: from the loader.
+        preprocessing: of the model.
+        surfaces: of the source of the drafts; None where there are no drafts.
+        device: of the model.
+
+    Returns:
+        (N, C, H, W) float32 on the device.
+    """
+    canvases = torch.from_numpy(delivery.batch.images).to(device)
+    shares = torch.from_numpy(delivery.batch.valid_width).to(device)
+    if delivery.drafts:
+        assert surfaces is not None
+        ordered = sorted(delivery.drafts.items(), key=lambda item: item[1].layout.mask.shape[1])
+        for first in range(0, len(ordered), _TOGETHER):
+            rows, drafts = zip(*ordered[first : first + _TOGETHER], strict=True)
+            canvases[list(rows)] = _developed(drafts, preprocessing, surfaces, device)
+    return normalize(canvases, shares, preprocessing)
+
+
+def _developed(
+    drafts: Sequence[Draft], preprocessing: Preprocessing, surfaces: Textures, device: torch.device
+) -> Tensor:
+    with torch.no_grad():
+        return fit(develop(drafts, surfaces, device), preprocessing)
