@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,90 @@ def test_boxes_stay_with_their_characters(text: str, codec: Codec, expected: tup
     found = relabelled(text, codec)
     assert found[0] == expected[0]
     np.testing.assert_equal(found[1], expected[1])
+
+
+def test_samples_of_several_sources_keep_their_places_and_errors() -> None:
+    one, other = Samples(sample("a"), None), Samples(sample("b"), sample("c"))
+    got = fetch([(other, 1), (one, 1), (one, 0), (other, 0), (other, 1)])
+    assert [each.text if isinstance(each, Sample) else str(each) for each in got] == [
+        "c",
+        "samples#1: not an image",
+        "a",
+        "b",
+        "c",
+    ]
+    assert fetch([]) == []
+
+
+class Together(Samples):
+    """Samples that are made at once."""
+
+    def __init__(self, *samples: Sample | None):
+        super().__init__(*samples)
+        self.asked: list[list[int]] = []
+
+    def samples(self, indices: Sequence[int]) -> list[Sample | SampleError]:
+        self.asked.append(list(indices))
+        return [self.kept[index] or SampleError(f"together#{index}: not an image") for index in indices]
+
+    def __getitem__(self, index: int) -> Sample:
+        raise AssertionError("asked for a single sample")
+
+
+def test_a_source_that_makes_many_at_once_is_asked_once() -> None:
+    together, single = Together(sample("a"), sample("b"), None), Samples(sample("c"))
+    got = fetch([(together, 1), (single, 0), (together, 2), (together, 1), (together, 0)])
+    assert together.asked == [[1, 2, 1, 0]]
+    assert [each.text for each in got if isinstance(each, Sample)] == ["b", "c", "b", "a"]
+    assert str(got[2]) == "together#2: not an image"
+
+
+def running(down: int, size: tuple[int, int] = (40, 10), text: str = "ab") -> Sample:
+    """A picture of black above white with a word that runs down (1), up (-1) or across (0), and boxes that say so."""
+    height, width = size
+    image = np.zeros((height, width, 3), np.uint8)
+    image[height // 2 :] = 255
+    word = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    # The word begins at the corner where its first letter has its top left.
+    word = np.roll(word, {0: 0, 1: -1, -1: 1}[down], axis=0)
+    along, across = word[1] - word[0], word[3] - word[0]
+    corners = word[0] + np.array([0 * along, along / 2, along / 2 + across, across])
+    boxes = np.stack([corners + along / 2 * place for place in range(len(text))]).astype(np.float32)
+    return Sample(image, text, boxes, "tall", word=word)
+
+
+@pytest.mark.parametrize(("down", "dark"), [(1, "left"), (-1, "right")])
+def test_words_that_run_down_or_up_are_turned_as_reading_would_turn_them(down: int, dark: str) -> None:
+    batch = collate([running(down)], Preprocessing(Fixed(16, 32)), [LOWER])
+    left, right = batch.images[0, :, :12].mean(), batch.images[0, :, 20:].mean()
+    assert (left < right) == (dark == "left")
+    assert abs(left - right) > 200
+    assert batch.boxes[0] is not None
+    np.testing.assert_allclose(batch.boxes[0][0], [[0, 0], [16, 0], [16, 16], [0, 16]], atol=1e-4)
+    np.testing.assert_allclose(batch.boxes[0][1], [[16, 0], [32, 0], [32, 16], [16, 16]], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("given", "preprocessing"),
+    [
+        pytest.param(running(0), Preprocessing(Fixed(16, 32)), id="reads across"),
+        pytest.param(running(1, (20, 15)), Preprocessing(Fixed(16, 32)), id="not tall enough to be turned"),
+        pytest.param(running(1), Preprocessing(Fixed(16, 32), vertical="none"), id="nothing is turned"),
+        pytest.param(running(-1), Preprocessing(Fixed(16, 32), vertical="rotate"), id="turned the other way only"),
+        pytest.param(replace(running(1), word=None), Preprocessing(Fixed(16, 32)), id="nothing is known"),
+        pytest.param(running(1, text="i"), Preprocessing(Fixed(16, 32)), id="a single character"),
+    ],
+)
+def test_other_pictures_are_left_as_they_are(given: Sample, preprocessing: Preprocessing) -> None:
+    (image,) = collate([given], preprocessing, [LOWER]).images
+    assert image[:6].max() < 60
+    assert image[-6:].min() > 195
+
+
+def test_with_rotate_words_that_run_down_are_turned() -> None:
+    (image,) = collate([running(1)], Preprocessing(Fixed(16, 32), vertical="rotate"), [LOWER]).images
+    assert image[:, :12].max() < 60
+    assert image[:, 20:].min() > 195
 
 
 def test_usable_samples_and_why_others_are_not(folder: Folder) -> None:

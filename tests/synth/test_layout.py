@@ -16,7 +16,8 @@ from wildtext.synth.typeset import typeset
 from wildtext.types import Floats
 
 CHANCES = [field.name for field in fields(LayoutOptions) if field.name != "height"]
-NOTHING = replace(LayoutOptions(), **dict.fromkeys(CHANCES, 0.0))
+_NONE: dict[str, Any] = dict.fromkeys(CHANCES, 0.0)
+NOTHING = LayoutOptions(**_NONE)
 TEXTS = ("Hello", "A-b.c", "WIDE_1290", "j", "two wrd", "gQ$|")
 CASES: dict[str, dict[str, Any]] = {
     "straight": {},
@@ -75,7 +76,7 @@ def outward(points: NDArray[Any], quad: Floats) -> NDArray[Any]:
     return np.asarray(((points[..., None, :] - quad) * normal).sum(-1))
 
 
-def ink_of(layout: Layout, coverage: int) -> NDArray[np.float64]:
+def ink_of(layout: Layout, coverage: int) -> NDArray[Any]:
     """(n, 2) centres of the pixels that are covered at least so far."""
     return np.argwhere(layout.mask >= coverage)[:, ::-1] + 0.5
 
@@ -140,13 +141,16 @@ def test_words_that_run_down_or_up_say_how_they_are_brought_upright(face: Typefa
 def test_neighbours_add_ink_around_the_word_and_leave_it_alone(face: Typeface) -> None:
     drawn: dict[str, dict[str, Any]] = {"tracking": {"em": 0.0}}
     crowd = {**drawn, "neighbours": {"sides": [1.0] * 4}}
-    plain, crowded = (typeset("word", face, amounts, np.random.default_rng(5)) for amounts in (drawn, crowd))
-    moved = np.array(crowded.ink[:2]) - plain.ink[:2]
-    assert np.array_equal(plain.boxes + moved, crowded.boxes)
-    (left, top, right, bottom), (x, y, _, _) = (np.array(line.ink, int) for line in (plain, crowded))
-    inside = crowded.mask[y : y + bottom - top, x : x + right - left]
-    assert np.array_equal(inside, plain.mask[top:bottom, left:right])
-    assert crowded.mask.astype(int).sum() > 2 * plain.mask.astype(int).sum()
+    for seed in range(20):
+        # Tall letters reach far into the lines above and below.
+        text = ("word", "Q|(jg")[seed % 2]
+        plain, crowded = (typeset(text, face, amounts, np.random.default_rng(seed)) for amounts in (drawn, crowd))
+        moved = np.array(crowded.ink[:2]) - plain.ink[:2]
+        assert np.array_equal(plain.boxes + moved, crowded.boxes)
+        (left, top, right, bottom), (x, y, _, _) = (np.array(line.ink, int) for line in (plain, crowded))
+        inside = crowded.mask[y : y + bottom - top, x : x + right - left]
+        assert np.array_equal(inside, plain.mask[top:bottom, left:right])
+        assert crowded.mask.astype(int).sum() > 1.5 * plain.mask.astype(int).sum()
 
 
 # What each option does, measured on what comes out
@@ -235,7 +239,7 @@ def test_what_was_drawn_is_named(name: str, face: Typeface) -> None:
 # Sizes
 
 
-@pytest.mark.parametrize("height", [8, 32, 48, 80])
+@pytest.mark.parametrize("height", [16, 32, 48, 80])
 @pytest.mark.parametrize("text", ["|", "-", ".", "W" * 25, "a b", "mmmmmmmmm"])
 def test_crops_have_the_asked_height_and_are_neither_slivers_nor_ribbons(
     height: int, text: str, face: Typeface

@@ -168,7 +168,7 @@ class AppearanceOptions:
 class CaptureOptions:
     """What light, lens, sensor and file format do."""
 
-    clean: float = 0.15
+    clean: float = 0.22
     """Chance that they do nothing, as on screens and in good scans; none of the following happens then."""
     occlusion: float = 0.03
     """Chance of something in front of the text."""
@@ -188,11 +188,11 @@ class CaptureOptions:
     """Chance of motion blur."""
     zoom: float = 0.01
     """Chance of zoom blur."""
-    defocus: float = 0.3
+    defocus: float = 0.28
     """Chance of a picture out of focus."""
     low_resolution: float = 0.7
     """Chance of fewer rows than the scene has, down to 8."""
-    noise: float = 0.4
+    noise: float = 0.35
     """Chance of sensor noise."""
     sharpening: float = 0.1
     """Chance of halos from sharpening."""
@@ -211,8 +211,11 @@ class SynthOptions:
 
     fonts: str = ""
     """Folder of fonts; empty takes those that ship with wildtext."""
+    styles: dict[str, float] = field(default_factory=dict)
+    """Share of fonts of each style: sans, serif, display, script, mono, unknown; empty takes the usual shares."""
     words: str = ""
-    """File with one word a line; empty takes the English words that ship with wildtext."""
+    """File with one word a line, or word<TAB>count; `chinese` takes the words and characters of Chinese signs; empty
+    takes the English words that ship with wildtext."""
     backgrounds: str = ""
     """Folder of photographs; empty paints all backgrounds."""
     labels: LabelOptions = LabelOptions()

@@ -4,6 +4,7 @@ num-samples         how many samples there are, in decimal digits
 image-000000001     the encoded image file of the first sample
 label-000000001     its label, UTF-8
 boxes-000000001     optional: its character boxes, JSON, as `wildtext.data.files.parse_boxes` reads them
+parameters-000000001  optional, of synthetic samples: what was drawn, JSON; not read
 
 The image is stored as the file was, in any format that Pillow knows.
 """

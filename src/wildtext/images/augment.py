@@ -96,8 +96,8 @@ def _through_lens(frames: AnyFrames, camera: Amounts) -> AnyFrames:
     sigma_x = torch.hypot(camera["aperture"] * across, camera["defocus"])
     sigma_y = torch.hypot(camera["aperture"] * down, camera["defocus"])
     x, y = _centres(width, across), _centres(height, down)
-    columns = kernel(_until(x, camera["columns"]), frames.widths, width, sigma_x)
-    rows = kernel(_until(y, camera["rows"]), frames.heights, height, sigma_y)
+    columns = kernel(x, frames.widths, width, sigma_x)
+    rows = kernel(y, frames.heights, height, sigma_y)
     pixels = resample(frames.pixels, columns, rows)
     return replace(frames, pixels=pixels, heights=camera["rows"], widths=camera["columns"])
 
@@ -105,12 +105,6 @@ def _through_lens(frames: AnyFrames, camera: Amounts) -> AnyFrames:
 def _centres(count: int, scale: Tensor) -> Tensor:
     """(N, count): where the pixels of a sampled axis lie on the axis that is sampled."""
     return (torch.arange(count, device=scale.device) + 0.5) * scale[:, None] - 0.5
-
-
-def _until(places: Tensor, count: Tensor) -> Tensor:
-    """Beyond its last pixel the picture repeats it, so that filters find nothing foreign there."""
-    last = places.gather(1, (count.long() - 1)[:, None])
-    return torch.minimum(places, last)
 
 
 def _paint(frames: AnyFrames, colour: Tensor, alpha: Tensor) -> AnyFrames:

@@ -79,7 +79,8 @@ def _draw_ground(options: AppearanceOptions, known: Textures, random: Random) ->
     photographs = len(known.kinds) - known.painted
     kind = random.random(2) < (options.photo if photographs else 0.0, options.texture)
     piece = _piece(known, random, photo=bool(kind[0]))
-    colour = _some_colour(255 * random.random(), random)
+    # Streets are darker than paper.
+    colour = _some_colour(255 * random.random() ** 1.25, random)
     amount = 0.0
     if kind.any():
         amount = random.uniform(0.2, 1.0) if random.random() < 0.6 else 1.0
@@ -123,8 +124,8 @@ def _contrasting(ground: Colour, random: Random, *, bright: bool = False) -> Col
     the subject of their picture, and print, have twice that.
     """
     level = float(ground @ _LUMA)
-    strong = random.random() < 0.45
-    difference = random.normal(150, 40) if strong else 75 * math.exp(0.5 * random.normal())
+    strong = random.random() < 0.5
+    difference = random.normal(170, 40) if strong else 75 * math.exp(0.5 * random.normal())
     difference = min(max(difference, 14.0), 250.0)
     lighter = bright or random.random() < 0.58
     if bright:

@@ -7,12 +7,13 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image as pillow
 from PIL import ImageFont, features
 
 from wildtext.errors import ConfigError, DataError
@@ -31,6 +32,8 @@ SHARES: Mapping[str, float] = {
 }
 """How often a font of each style is drawn; `unknown` are the fonts of a folder without an index."""
 
+_TELLING = "aegrt"
+"""Small letters that look least like their capitals."""
 _FACES = 2048
 _GLYPHS = 256
 _PAIRS = 4096
@@ -86,6 +89,13 @@ class Typeface:
     def covers(self, text: str) -> bool:
         """Whether every character of the text has a glyph with ink, or is a space."""
         return self._covered.issuperset(text) or all(self._covers(character) for character in text)
+
+    @cached_property
+    def capitals_only(self) -> bool:
+        """Whether small letters are drawn as capitals, of whatever size."""
+        return self.covers(_TELLING) and all(
+            _likeness(self.glyph(letter).ink, self.glyph(letter.upper()).ink) > 0.85 for letter in _TELLING
+        )
 
     def glyph(self, character: str) -> Glyph:
         """One character as the font draws it by itself; what the font shows for a missing one if it has none.
@@ -158,6 +168,12 @@ class Typeface:
         if self._shaping is None:
             self._shaping = self._open(ImageFont.Layout.RAQM)
         return self._shaping.getlength(text, features=_SINGLE)
+
+
+def _likeness(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """Correlation of two glyphs at one size, at most 1."""
+    scaled = [np.asarray(pillow.fromarray(ink).resize((16, 16)), np.float64).reshape(-1) for ink in (one, other)]
+    return float(np.corrcoef(np.stack(scaled))[0, 1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from wildtext.types import Sample
 
 EXAMPLES = 24
 """Samples of each category on a page."""
+_EVERYWHERE = {"tracking", "margins", "view", "paint", "camera"}
+"""What is drawn for every sample, and so is no category."""
 
 _GROUPS = ("layout", "appearance", "capture")
 
@@ -61,7 +63,7 @@ def preview(
 def categories(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
     """The samples of each kind of label, style of typeface, and effect, in this order; most have several effects.
 
-    An effect is whatever `Sample.parameters` holds a table of amounts for.
+    An effect is whatever `Sample.parameters` holds a table of amounts for, and not for every sample.
     """
     found: dict[str, list[Sample]] = {}
     for sample in samples:
@@ -78,7 +80,8 @@ def _categories_of(parameters: Mapping[str, object]) -> list[str]:
     for group in _GROUPS:
         effects = parameters.get(group)
         if isinstance(effects, Mapping):
-            names.extend(f"{group}: {name}" for name, amounts in effects.items() if isinstance(amounts, Mapping))
+            found = {name for name, amounts in effects.items() if isinstance(amounts, Mapping)}
+            names.extend(f"{group}: {name}" for name in sorted(found - _EVERYWHERE))
     return [name.replace("_", " ") for name in names]
 
 

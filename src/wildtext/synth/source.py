@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +23,11 @@ from wildtext.synth.layout import Layout, lay_out
 from wildtext.synth.textures import Textures, textures
 from wildtext.types import Image, Sample
 
+log = logging.getLogger("wildtext.synth")
+
 _TRIES = 20
+_SHOWN = 40
+"""Missing characters that a message lists."""
 _CPU = torch.device("cpu")
 _TOGETHER = 16
 """Words painted at once; more fall out of the processor's cache."""
@@ -86,9 +91,12 @@ class SyntheticWords:
         self.seed = seed
         self.options = options or SynthOptions()
         self._charset = charset
-        self._fonts = FontLibrary(Path(self.options.fonts) if self.options.fonts else None)
+        folder = Path(self.options.fonts) if self.options.fonts else None
+        self._fonts = FontLibrary(folder, styles=self.options.styles or None)
         self._corpus = Corpus(self.options.labels, self.options.words)
         self._textures = textures(Path(self.options.backgrounds) if self.options.backgrounds else None)
+        if self.options.words:
+            self._check_words()
 
     def __reduce__(self) -> tuple[type[SyntheticWords], tuple[Any, ...]]:
         # Open fonts cannot travel to another process; it opens its own.
@@ -140,6 +148,21 @@ class SyntheticWords:
         """
         return self._draft(index, self._label)
 
+    def _check_words(self) -> None:
+        """Say early what of the user's words will never be seen."""
+        if self._corpus.dropped:
+            log.warning("%s: %d words are too long or not text, and left out", self.options.words, self._corpus.dropped)
+        characters = self._corpus.characters()
+        missing = "".join(self._fonts.uncovered(characters))
+        shown = missing if len(missing) <= _SHOWN else f"{missing[:_SHOWN]} ..."
+        share = f"{len(missing)} of {len(characters)} characters of the words"
+        message = f"no font in {self._fonts.folder} has {share}: {shown}"
+        # The letters of English are always among them, so what counts is how much of the others is lost.
+        if len(missing) > sum(not character.isascii() for character in characters) / 2:
+            raise DataError(f"{message}; name a folder of fonts that has them, as synth.fonts")
+        if missing:
+            log.warning("%s; words with them are not drawn", message)
+
     def _try_draft(self, index: int) -> Draft | SampleError:
         try:
             return self.draft(index)
@@ -173,7 +196,8 @@ class SyntheticWords:
             kind, text = label(random)
             face = self._fonts.sample(random)
             if face.covers(text):
-                return kind, text, face
+                # A label must have the letters that are seen.
+                return kind, text.upper() if face.capitals_only and text.isascii() else text, face
         raise DataError(f"none of {_TRIES} fonts from {self._fonts.folder} has all of {text!r}; choose other fonts")
 
     def _develop(self, drafts: Sequence[Draft]) -> list[Sample]:

@@ -56,15 +56,14 @@ def textures(folder: Path | None = None) -> Textures:
     Raises:
         DataError: the folder holds no photographs, or one is broken.
     """
+    # First what may fail.
+    photographs = [] if folder is None else _photographs(folder, np.random.default_rng(4))
     random = np.random.default_rng(3)
     names = list(PATTERNS)
     kinds = [names[index % len(names)] for index in range(_PAINTED)]
-    pieces = [_coloured(PATTERNS[kind](random), random) for kind in kinds]
-    if folder is not None:
-        photographs = _photographs(folder, random)
-        pieces += photographs
-        kinds += ["photo"] * len(photographs)
-    stacked = np.stack(pieces).transpose(0, 3, 1, 2)
+    painted = [_coloured(PATTERNS[kind](random), random) for kind in kinds]
+    kinds += ["photo"] * len(photographs)
+    stacked = np.stack([*painted, *photographs]).transpose(0, 3, 1, 2)
     means = stacked.mean(axis=(2, 3)).astype(np.float32)
     return Textures(np.ascontiguousarray(stacked), means, tuple(kinds))
 

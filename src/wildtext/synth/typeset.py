@@ -116,7 +116,7 @@ def _neighbours(text: str, face: Typeface, ink: Rectangle, sides: Sequence[float
     size = face.size
     letters = [letter for letter in f"{text}{'EARTNOLS' if text.isupper() else 'eartnols'}" if letter != " "]
     letters = [letter for letter in letters if face.covers(letter)]
-    baseline = {"x": size * random.uniform(0.25, 0.6), "y": size * random.uniform(0.95, 1.4)}
+    baseline = {"x": size * random.uniform(0.15, 0.5), "y": size * random.uniform(0.85, 1.3)}
     shift = ink[0] + size * random.uniform(-1, 1)
     starts = (
         (ink[0] - baseline["x"] - 1.5 * size, 0.0, 3),

@@ -37,7 +37,7 @@ def draw_warp(curves: Sequence[str], oblique: bool, random: Random) -> Drawn:
     drawn["view"] = {
         "angle": round(min(max(math.radians(4 * spread * noise[0]), -0.7), 0.7), 4),
         "slant": round(0.08 * spread * noise[1], 4),
-        "stretch": round(math.exp(0.22 * noise[2]), 4),
+        "stretch": round(math.exp(0.22 * noise[2] - 0.08), 4),
         "tilt_x": round(min(max(0.09 * spread * noise[3], -0.35), 0.35), 4),
         "tilt_y": round(min(max(0.05 * spread * noise[4], -0.3), 0.3), 4),
     }

@@ -1,0 +1,121 @@
+"""Which effects of synthetic words help: the same small model on the same number of images, with groups left out.
+
+    python benchmarks/synth_ablation.py --validation DIR ... [--fonts DIR] [--backgrounds DIR] [--peer NAME=SOURCE ...]
+
+Draws one set per group, trains the same model on each from the same weights, and measures on real words. The start is
+a model that has seen plain print only, so that all runs begin behind the plateau of CTC. Needs hours on few processors;
+what is done already in --out is not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from wildtext.config import (
+    CaptureOptions,
+    DataOptions,
+    LoopOptions,
+    ModelOptions,
+    OptimiserOptions,
+    Recipe,
+    SynthOptions,
+)
+from wildtext.synth import SyntheticWords
+from wildtext.synth.write import write
+from wildtext.training.loop import train
+
+SMALL = {"channels": [16, 32, 64, 128], "layers": 1}
+CURVES = ("arc", "wave", "curved_surface", "stacked", "turned", "jitter", "tracking")
+
+
+def without(options: Any, *kept: str, only: Sequence[str] = ()) -> Any:
+    """The options with chances of zero: all but the kept ones, or only the named ones."""
+    names = only or [field.name for field in fields(options) if field.name not in ("height", *kept)]
+    return replace(options, **dict.fromkeys(names, 0.0))
+
+
+def groups(base: SynthOptions) -> dict[str, SynthOptions]:
+    """What is drawn in each run."""
+    layout, look = base.layout, base.appearance
+    flat = replace(base, layout=without(layout))
+    unpainted = without(look, "photo", "texture")
+    no_capture = CaptureOptions(clean=1.0)
+    return {
+        "everything": base,
+        "no layout effects": flat,
+        "no curves, stacks, jitter, tracking": replace(base, layout=without(layout, only=CURVES)),
+        "no oblique views, margins, neighbours": replace(base, layout=without(layout, *CURVES)),
+        "no appearance effects": replace(base, appearance=unpainted),
+        "no photographs, no textures": replace(base, appearance=without(look, only=("photo", "texture"))),
+        "no light, no camera": replace(base, capture=no_capture),
+        "shipped fonts only": replace(base, fonts=""),
+        "dictionary words only": replace(base, labels=replace(base.labels, kinds={"word": 1.0}, flatten=0.0)),
+        "plain print": replace(flat, appearance=without(look), capture=no_capture),
+    }
+
+
+def run(arguments: argparse.Namespace, name: str, source: str, steps: int, init: Path | None) -> dict[str, float]:
+    """Train on one set and measure; from the file of results if that was done before."""
+    recipe = Recipe(
+        name=name.replace(" ", "-").replace(",", ""),
+        model=ModelOptions("wildnet", "", {}, str(init)) if init else ModelOptions("wildnet", "36", SMALL),
+        data=DataOptions((source,), tuple(arguments.validation), workers=0),
+        optimiser=OptimiserOptions(1.5e-3 if init else 2.5e-3, warmup=50, ema=0.99),
+        loop=LoopOptions(steps, 64, steps, steps, 50, device=arguments.device, threads=arguments.threads),
+    )
+    folder = arguments.out / recipe.name
+    if not (folder / "log.jsonl").exists() or '"accuracy"' not in (folder / "log.jsonl").read_text():
+        train(recipe, folder, resume=(folder / "state.safetensors").exists())
+    last = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    found: dict[str, float] = next(line["accuracy"] for line in reversed(last) if "accuracy" in line)
+    return found
+
+
+def show(results: dict[str, dict[str, float]], sets: Sequence[str]) -> None:
+    table = Table("trained on", *sets, "mean")
+    for name, accuracy in results.items():
+        values = [accuracy[key] for key in sets]
+        table.add_row(name, *(f"{value:.1f}" for value in values), f"{sum(values) / len(values):.1f}")
+    Console().print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--validation", nargs="+", required=True, help="labelled real words to measure with")
+    parser.add_argument("--fonts", default="")
+    parser.add_argument("--backgrounds", default="")
+    parser.add_argument("--peer", nargs="*", default=[], metavar="NAME=SOURCE", help="images of other engines")
+    parser.add_argument("--only", nargs="*", default=[], help="names of the groups to run")
+    parser.add_argument("--count", type=int, default=15_000, help="images in each set")
+    parser.add_argument("--steps", type=int, default=600, help="of 64 images, on each set")
+    parser.add_argument("--start-steps", type=int, default=3_000, help="of 64 plain images, before all else")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--out", type=Path, default=Path("build/ablation"))
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    sources: dict[str, str] = {}
+    for name, options in groups(SynthOptions(fonts=arguments.fonts, backgrounds=arguments.backgrounds)).items():
+        if name == "plain print" or not arguments.only or name in arguments.only:
+            path = arguments.out / f"{name.replace(' ', '-').replace(',', '')}.lmdb"
+            if not path.exists():
+                write(SyntheticWords(11, options), path, arguments.count, settings={"group": name}, workers=0)
+            sources[name] = str(path)
+    sources |= dict(peer.split("=", 1) for peer in arguments.peer)
+    run(arguments, "start", sources["plain print"], arguments.start_steps, None)
+    start = arguments.out / "start" / "best.safetensors"
+    results = {name: run(arguments, name, source, arguments.steps, start) for name, source in sources.items()}
+    (arguments.out / "results.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
+    show(results, list(next(iter(results.values()))))
+
+
+if __name__ == "__main__":
+    main()

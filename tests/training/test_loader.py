@@ -1,0 +1,165 @@
+"""Batches that are painted where the model is are those that are painted where they are drawn."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as pillow
+
+from wildtext.charset import Charset
+from wildtext.codecs import CTC
+from wildtext.config import CaptureOptions, LayoutOptions, SynthOptions
+from wildtext.data import open_source
+from wildtext.data.mixture import Ingredient, Mixture
+from wildtext.data.source import Source
+from wildtext.images import Fixed, Padded, Preprocessing
+from wildtext.synth import SyntheticWords
+from wildtext.synth.fonts import SHIPPED
+from wildtext.training.canvas import model_input
+from wildtext.training.loader import Delivery, deliveries
+
+CODEC = CTC(Charset.named("94+space"), steps=64)
+CPU = torch.device("cpu")
+# Words that run down or up come as whole samples among the drafts.
+OPTIONS = SynthOptions(layout=LayoutOptions(turned=0.2, stacked=0.2, oblique=0.8))
+
+
+@pytest.fixture(scope="module")
+def words() -> SyntheticWords:
+    return SyntheticWords(11, OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten noisy pictures with labels of one digit."""
+    folder = tmp_path_factory.mktemp("real")
+    for number in range(10):
+        pixels = np.random.default_rng(number).integers(0, 256, (20, 50 + number, 3), np.uint8)
+        pillow.fromarray(pixels).save(folder / f"{number}.png")
+    lines = "".join(f"{number}.png\t{number}\n" for number in range(10))
+    (folder / "labels.tsv").write_text(lines, encoding="utf-8")
+    return folder
+
+
+def delivered(
+    sources: list[Source], preprocessing: Preprocessing, *, two_stages: bool, workers: int = 0, stop: int = 2
+) -> list[Delivery]:
+    mixture = Mixture([Ingredient(source) for source in sources], 40)
+    drawn = deliveries(mixture, preprocessing, [CODEC], start=0, stop=stop, workers=workers, two_stages=two_stages)
+    return list(drawn)
+
+
+def assert_same_facts(one: Delivery, other: Delivery) -> None:
+    assert one.batch.texts == other.batch.texts
+    assert one.batch.sources == other.batch.sources
+    assert one.batch.skipped == other.batch.skipped
+    assert np.array_equal(one.batch.valid_width, other.batch.valid_width)
+    for mine, theirs in zip(one.batch.boxes, other.batch.boxes, strict=True):
+        assert (mine is None) == (theirs is None)
+        if mine is not None and theirs is not None:
+            np.testing.assert_allclose(mine, theirs, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "preprocessing",
+    [
+        Preprocessing(Fixed(32, 128)),
+        Preprocessing(Padded(32, 256, min_width=16, multiple=4)),
+        Preprocessing(Fixed(32, 100), color="grey", interpolation="bilinear"),
+        Preprocessing(Padded(48, 320, min_width=0), color="BGR", vertical="rotate", pad_value=-1.0),
+        Preprocessing(Fixed(32, 128), vertical="none"),
+    ],
+    ids=["fixed", "padded", "grey", "large", "upright"],
+)
+def test_both_ways_to_paint_give_the_same_model_input(
+    preprocessing: Preprocessing, words: SyntheticWords, folder: Path
+) -> None:
+    sources: list[Source] = [words, open_source(folder)]
+    pairs = zip(*(delivered(sources, preprocessing, two_stages=way) for way in (False, True)), strict=True)
+    step = preprocessing.scale / min(preprocessing.std)
+    for whole, staged in pairs:
+        assert_same_facts(whole, staged)
+        assert whole.drafts == {}
+        assert len(staged.drafts) > 5
+        assert all(row < len(staged.batch) for row in staged.drafts)
+        turned = [name for row, name in enumerate(staged.batch.sources) if row not in staged.drafts]
+        assert any(name.startswith("synth#") for name in turned)
+        one, other = (model_input(each, preprocessing, words.textures, CPU) for each in (whole, staged))
+        assert one.shape == other.shape == (len(whole.batch), preprocessing.channels, *canvas(preprocessing))
+        levels = (one - other).abs() / step
+        kept = [row for row in range(len(whole.batch)) if row not in staged.drafts]
+        assert float(levels[kept].max()) < 1e-3
+        assert float(levels.max()) < 2.01
+        assert float((levels > 1.01).float().mean()) < 1e-3
+        wanted = preprocessing.normalize(whole.batch.images, whole.batch.valid_width)
+        np.testing.assert_allclose(one.numpy(), wanted, atol=1e-5)
+
+
+def canvas(preprocessing: Preprocessing) -> tuple[int, int]:
+    return preprocessing.canvas.height, preprocessing.canvas.width
+
+
+def test_narrow_characters_seen_at_an_angle_are_painted_the_same_way_up() -> None:
+    """Whether a tall crop is turned must not depend on where it is painted."""
+    steep: dict[str, Any] = {field.name: 0.0 for field in fields(LayoutOptions) if field.type == "float"}
+    nothing: dict[str, Any] = {field.name: 0.0 for field in fields(CaptureOptions)}
+    source = Single(
+        11, SynthOptions(layout=LayoutOptions(**{**steep, "oblique": 1.0}), capture=CaptureOptions(**nothing))
+    )
+    preprocessing = Preprocessing(Fixed(32, 32))
+    found = 0
+    for index in range(4000):
+        draft = source.draft(index)
+        x, y = draft.layout.word[1] - draft.layout.word[0]
+        height, width = draft.layout.mask.shape
+        if abs(y) > abs(x) and height >= 2 * width:
+            found += 1
+            first, second = (delivered_one(source, index, preprocessing, two_stages=way) for way in (False, True))
+            one, other = (model_input(each, preprocessing, source.textures, CPU) for each in (first, second))
+            assert_same_facts(first, second)
+            assert float((one - other).abs().max()) < 0.05
+    assert found > 0
+
+
+class Single(SyntheticWords):
+    """Draws exclamation marks only."""
+
+    def _label(self, random: np.random.Generator) -> tuple[str, str]:
+        return "characters", "!"
+
+
+def delivered_one(source: SyntheticWords, index: int, preprocessing: Preprocessing, *, two_stages: bool) -> Delivery:
+    mixture = Mixture([Ingredient(source)], 1)
+    drawn = deliveries(mixture, preprocessing, [CODEC], start=index, stop=index + 1, workers=0, two_stages=two_stages)
+    return next(drawn)
+
+
+@pytest.mark.parametrize("two_stages", [False, True])
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # Python 3.12 warns of threads
+def test_worker_processes_deliver_the_same(two_stages: bool, words: SyntheticWords) -> None:
+    preprocessing = Preprocessing(Fixed(32, 128))
+    here, there = (
+        delivered([words], preprocessing, two_stages=two_stages, workers=workers, stop=3) for workers in (0, 2)
+    )
+    for one, other in zip(here, there, strict=True):
+        assert_same_facts(one, other)
+        assert one.drafts.keys() == other.drafts.keys()
+        inputs = [model_input(each, preprocessing, words.textures, CPU) for each in (one, other)]
+        assert float((inputs[0] - inputs[1]).abs().max()) <= 2.01 / 127.5
+
+
+def test_what_cannot_be_learnt_or_drawn_is_named_both_ways(tmp_path: Path) -> None:
+    (tmp_path / "broken.ttf").write_bytes(b"not a font")
+    for font in sorted((SHIPPED / "anton").glob("*.woff*"))[:1]:
+        (tmp_path / font.name).write_bytes(font.read_bytes())
+    broken = SyntheticWords(1, replace(OPTIONS, fonts=str(tmp_path)))
+    sources: list[Source] = [broken]
+    whole, staged = (delivered(sources, Preprocessing(Fixed(32, 100)), two_stages=way, stop=1) for way in (False, True))
+    assert_same_facts(whole[0], staged[0])
+    assert any("broken.ttf" in message for message in whole[0].batch.skipped)
+    assert len(whole[0].batch) + len(whole[0].batch.skipped) == 40
