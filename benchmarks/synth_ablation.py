@@ -3,8 +3,9 @@
     python benchmarks/synth_ablation.py --validation DIR ... [--fonts DIR] [--backgrounds DIR] [--peer NAME=SOURCE ...]
 
 Draws one set per group, trains the same model on each from the same weights, and measures on real words. The start is
-a model that has seen plain print only, so that all runs begin behind the plateau of CTC. Needs hours on few processors;
-what is done already in --out is not done again.
+a model that has seen plain print only, first of one and two characters, then of words: so all runs begin behind the
+plateau of CTC, which a small model leaves late. Takes an hour or two on a processor; what is done in --out already is
+not done again.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from wildtext.synth import SyntheticWords
 from wildtext.synth.write import write
 from wildtext.training.loop import train
 
-SMALL = {"channels": [16, 32, 64, 128], "layers": 1}
+FRESH = ModelOptions("wildnet", "36", {"channels": [16, 32, 64, 128], "layers": 1})
+SHORT, PLAIN = "plain and short", "plain"
 CURVES = ("arc", "wave", "curved_surface", "stacked", "turned", "jitter", "tracking")
 
 
@@ -48,7 +50,10 @@ def groups(base: SynthOptions) -> dict[str, SynthOptions]:
     flat = replace(base, layout=without(layout))
     unpainted = without(look, "photo", "texture")
     no_capture = CaptureOptions(clean=1.0)
+    plain = replace(flat, appearance=without(look), capture=no_capture)
     return {
+        "plain and short": replace(plain, labels=replace(base.labels, kinds={"short": 1.0}, max_length=2)),
+        "plain": plain,
         "everything": base,
         "no layout effects": flat,
         "no curves, stacks, jitter, tracking": replace(base, layout=without(layout, only=CURVES)),
@@ -58,20 +63,23 @@ def groups(base: SynthOptions) -> dict[str, SynthOptions]:
         "no light, no camera": replace(base, capture=no_capture),
         "shipped fonts only": replace(base, fonts=""),
         "dictionary words only": replace(base, labels=replace(base.labels, kinds={"word": 1.0}, flatten=0.0)),
-        "plain print": replace(flat, appearance=without(look), capture=no_capture),
     }
 
 
-def run(arguments: argparse.Namespace, name: str, source: str, steps: int, init: Path | None) -> dict[str, float]:
-    """Train on one set and measure; from the file of results if that was done before."""
+def slug(name: str) -> str:
+    return name.replace(",", "").replace(" ", "-")
+
+
+def run(arguments: argparse.Namespace, name: str, source: str, steps: int, init: str) -> dict[str, float]:
+    """Train on one set and measure; from the log if that was done before."""
+    folder = arguments.out / "runs" / slug(name)
     recipe = Recipe(
-        name=name.replace(" ", "-").replace(",", ""),
-        model=ModelOptions("wildnet", "", {}, str(init)) if init else ModelOptions("wildnet", "36", SMALL),
+        name=folder.name,
+        model=ModelOptions("wildnet", init=str(folder.parent / slug(init) / "best.safetensors")) if init else FRESH,
         data=DataOptions((source,), tuple(arguments.validation), workers=0),
-        optimiser=OptimiserOptions(1.5e-3 if init else 2.5e-3, warmup=50, ema=0.99),
+        optimiser=OptimiserOptions(1.5e-3 if init == "plain" else 2e-3, warmup=50, ema=0.99),
         loop=LoopOptions(steps, 64, steps, steps, 50, device=arguments.device, threads=arguments.threads),
     )
-    folder = arguments.out / recipe.name
     if not (folder / "log.jsonl").exists() or '"accuracy"' not in (folder / "log.jsonl").read_text():
         train(recipe, folder, resume=(folder / "state.safetensors").exists())
     last = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
@@ -96,7 +104,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[], help="names of the groups to run")
     parser.add_argument("--count", type=int, default=15_000, help="images in each set")
     parser.add_argument("--steps", type=int, default=600, help="of 64 images, on each set")
-    parser.add_argument("--start-steps", type=int, default=3_000, help="of 64 plain images, before all else")
+    parser.add_argument("--start-steps", type=int, default=800, help="of 64 images, of each of the two plain sets")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, default=Path("build/ablation"))
@@ -104,15 +112,24 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     sources: dict[str, str] = {}
     for name, options in groups(SynthOptions(fonts=arguments.fonts, backgrounds=arguments.backgrounds)).items():
-        if name == "plain print" or not arguments.only or name in arguments.only:
-            path = arguments.out / f"{name.replace(' ', '-').replace(',', '')}.lmdb"
+        if name in (SHORT, PLAIN) or not arguments.only or name in arguments.only:
+            path = arguments.out / f"{slug(name)}.lmdb"
             if not path.exists():
                 write(SyntheticWords(11, options), path, arguments.count, settings={"group": name}, workers=0)
             sources[name] = str(path)
     sources |= dict(peer.split("=", 1) for peer in arguments.peer)
-    run(arguments, "start", sources["plain print"], arguments.start_steps, None)
-    start = arguments.out / "start" / "best.safetensors"
-    results = {name: run(arguments, name, source, arguments.steps, start) for name, source in sources.items()}
+    starts = {SHORT: "", PLAIN: SHORT}
+    results = {
+        name: run(
+            arguments,
+            name,
+            source,
+            arguments.start_steps if name in starts else arguments.steps,
+            starts.get(name, PLAIN),
+        )
+        for name, source in sources.items()
+    }
+    del results[SHORT]
     (arguments.out / "results.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
     show(results, list(next(iter(results.values()))))
 

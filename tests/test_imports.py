@@ -33,6 +33,7 @@ NEEDS_TORCH = (
     "images/fitting",
     "images/jpeg",
     "synth/appearance",
+    "synth/lettering",
     "synth/source",
     "models/",
     "training/",

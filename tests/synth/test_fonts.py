@@ -345,3 +345,9 @@ def test_gathering_says_what_failed_and_goes_on_where_it_stopped(tmp_path: Path)
         "abhaya-libre-latin-400-normal.woff",
         "metadata.json",
     ]
+
+
+def test_fonts_whose_small_letters_are_capitals_are_told() -> None:
+    library = FontLibrary()
+    found = {library[index].path.parent.name for index in range(len(library)) if library[index].capitals_only}
+    assert found == {"bangers", "cinzel"}

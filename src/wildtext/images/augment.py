@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wildtext.config import CaptureOptions
 from wildtext.images.effects import (
+    LUMA,
     AnyFrames,
     Drawn,
     Effect,
@@ -28,7 +29,6 @@ from wildtext.images.effects import (
 from wildtext.images.jpeg import compress
 
 Amounts = dict[str, Tensor]
-_LUMA = (0.299, 0.587, 0.114)
 _MIN_ROWS = 8
 _TAPS = 5
 """Exposures that a moving camera is made of."""
@@ -269,7 +269,7 @@ def _draw_nothing(random: Random) -> dict[str, Any]:
 
 
 def _grey(frames: AnyFrames, at: Amounts) -> AnyFrames:
-    weights = torch.tensor(_LUMA, device=frames.pixels.device)
+    weights = torch.tensor(LUMA, device=frames.pixels.device)
     luma = (frames.pixels * weights[:, None, None]).sum(1, keepdim=True)
     return replace(frames, pixels=torch.lerp(luma.expand_as(frames.pixels), frames.pixels, spread(at["saturation"])))
 

@@ -15,6 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+LUMA = (0.299, 0.587, 0.114)
+"""What red, green and blue add to brightness (ITU-R BT.601, as in Pillow)."""
+
 Random = np.random.Generator
 Drawn = dict[str, dict[str, Any]]
 """By name of effect, its amounts as plain values for JSON."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from wildtext.images.effects import Frames
+from wildtext.images.effects import LUMA, Frames
 from wildtext.images.preprocessing import Interpolation, Preprocessing
 
 _SUPPORT = {"bicubic": 2.0, "bilinear": 1.0}
@@ -28,7 +28,7 @@ def fit(frames: Frames, preprocessing: Preprocessing) -> Tensor:
     contents = torch.tensor([canvas.content_width(int(h), int(w)) for h, w in sizes], device=frames.pixels.device)
     pixels = frames.pixels
     if preprocessing.color == "grey":
-        luma = torch.tensor([0.299, 0.587, 0.114], device=pixels.device)
+        luma = torch.tensor(LUMA, device=pixels.device)
         pixels = (pixels * luma[:, None, None]).sum(1, keepdim=True).round()
     elif preprocessing.color == "BGR":
         pixels = pixels.flip(1)

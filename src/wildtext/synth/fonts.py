@@ -172,8 +172,9 @@ class Typeface:
 
 def _likeness(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     """Correlation of two glyphs at one size, at most 1."""
-    scaled = [np.asarray(pillow.fromarray(ink).resize((16, 16)), np.float64).reshape(-1) for ink in (one, other)]
-    return float(np.corrcoef(np.stack(scaled))[0, 1])
+    first, second = (np.asarray(pillow.fromarray(ink).resize((16, 16)), np.float64) for ink in (one, other))
+    first, second = first - first.mean(), second - second.mean()
+    return float((first * second).sum() / max(np.sqrt((first**2).sum() * (second**2).sum()), 1e-6))
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,8 +157,7 @@ class SyntheticWords:
         shown = missing if len(missing) <= _SHOWN else f"{missing[:_SHOWN]} ..."
         share = f"{len(missing)} of {len(characters)} characters of the words"
         message = f"no font in {self._fonts.folder} has {share}: {shown}"
-        # The letters of English are always among them, so what counts is how much of the others is lost.
-        if len(missing) > sum(not character.isascii() for character in characters) / 2:
+        if len(missing) > len(characters) / 2:
             raise DataError(f"{message}; name a folder of fonts that has them, as synth.fonts")
         if missing:
             log.warning("%s; words with them are not drawn", message)
