@@ -5,7 +5,7 @@
 Draws one set per group, trains the same model on each from the same weights, and measures on real words. The start is
 a model that has seen plain print only, first of one and two characters, then of words: so all runs begin behind the
 plateau of CTC, which a small model leaves late. Takes an hour or two on a processor; what is done in --out already is
-not done again.
+not done again: use another --out for other sources, steps or code.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from rich.console import Console
 from rich.table import Table
@@ -77,8 +78,15 @@ def run(arguments: argparse.Namespace, name: str, source: str, steps: int, init:
         name=folder.name,
         model=ModelOptions("wildnet", init=str(folder.parent / slug(init) / "best.safetensors")) if init else FRESH,
         data=DataOptions((source,), tuple(arguments.validation), workers=0),
-        optimiser=OptimiserOptions(1.5e-3 if init == "plain" else 2e-3, warmup=50, ema=0.99),
-        loop=LoopOptions(steps, 64, steps, steps, 50, device=arguments.device, threads=arguments.threads),
+        optimiser=OptimiserOptions(learning_rate=1.5e-3 if init == PLAIN else 2e-3, warmup=50, ema=0.99),
+        loop=LoopOptions(
+            steps=steps,
+            batch_size=64,
+            evaluate_every=steps,
+            save_every=steps,
+            device=arguments.device,
+            threads=arguments.threads,
+        ),
     )
     if not (folder / "log.jsonl").exists() or '"accuracy"' not in (folder / "log.jsonl").read_text():
         train(recipe, folder, resume=(folder / "state.safetensors").exists())
@@ -113,9 +121,12 @@ def main() -> None:
     sources: dict[str, str] = {}
     for name, options in groups(SynthOptions(fonts=arguments.fonts, backgrounds=arguments.backgrounds)).items():
         if name in (SHORT, PLAIN) or not arguments.only or name in arguments.only:
-            path = arguments.out / f"{slug(name)}.lmdb"
+            settings = asdict(options)
+            # A set of other options or another size is another set.
+            identity = crc32(json.dumps([settings, arguments.count]).encode())
+            path = arguments.out / f"{slug(name)}-{identity:08x}.lmdb"
             if not path.exists():
-                write(SyntheticWords(11, options), path, arguments.count, settings={"group": name}, workers=0)
+                write(SyntheticWords(11, options), path, arguments.count, settings=settings, workers=0)
             sources[name] = str(path)
     sources |= dict(peer.split("=", 1) for peer in arguments.peer)
     starts = {SHORT: "", PLAIN: SHORT}

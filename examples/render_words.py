@@ -18,8 +18,10 @@ def main(out: Path, words: list[str]) -> None:
     lines = []
     for index, word in enumerate(words):
         name = f"{index + 1:02}.png"
-        Image.fromarray(source.render(word, index).image).save(out / name)
-        lines.append(f"{name}\t{word}\n")
+        sample = source.render(word, index)
+        Image.fromarray(sample.image).save(out / name)
+        # Not the word: some fonts have capitals only, and the label says what is seen.
+        lines.append(f"{name}\t{sample.text}\n")
     (out / "labels.tsv").write_text("".join(lines), encoding="utf-8")
 
 

@@ -20,7 +20,8 @@ try:
     from PIL import Image
 
     from wildtext.errors import DataError
-    from wildtext.synth.fonts import INDEX, SUFFIXES, FontLibrary, Typeface
+    from wildtext.synth.fonts import INDEX, SUFFIXES, FontLibrary
+    from wildtext.synth.typeface import Typeface
 except ImportError as error:
     sys.exit(f"error: {error}; install what this needs with: pip install 'wildtext[fonts]'")
 
@@ -107,7 +108,7 @@ def found(folder: Path) -> Iterator[Path]:
 def inspect(path: Path, folder: Path) -> Row:
     """Check and describe one font."""
     try:
-        with TTFont(path, lazy=True) as font:
+        with TTFont(path, lazy=True, fontNumber=0) as font:
             check(path, font)
             return describe(path, folder, font)
     except Unfit:

@@ -33,6 +33,7 @@ def test_the_wheel_holds_recipes_fonts_words_weights_and_licences(wheel: Path) -
         "wildtext/recipes/default.toml",
         "wildtext/synth/words/common.txt",
         "wildtext/synth/words/COPYRIGHT",
+        "wildtext/synth/fonts/index.tsv",
         "wildtext/synth/fonts/anton/LICENSE",
         "wildtext/weights/shipped/default.onnx",
         "wildtext/weights/shipped/default.safetensors",

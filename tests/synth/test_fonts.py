@@ -13,8 +13,9 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont, features
 
 from wildtext.errors import ConfigError, DataError
-from wildtext.synth import fonts
-from wildtext.synth.fonts import SHARES, SHIPPED, FontLibrary, Typeface
+from wildtext.synth import typeface
+from wildtext.synth.fonts import SHARES, SHIPPED, FontLibrary
+from wildtext.synth.typeface import Typeface
 
 GATHER = Path(__file__).parents[2] / "scripts" / "gather-fonts"
 ABRIL = SHIPPED / "abril-fatface" / "abril-fatface-latin-400-normal.woff"
@@ -205,8 +206,8 @@ def test_glyphs_are_kept_and_cannot_be_changed(face: Typeface) -> None:
 
 
 def test_memory_for_glyphs_and_pairs_is_bounded(face: Typeface, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fonts, "_GLYPHS", 3)
-    monkeypatch.setattr(fonts, "_PAIRS", 3)
+    monkeypatch.setattr(typeface, "_GLYPHS", 3)
+    monkeypatch.setattr(typeface, "_PAIRS", 3)
     first, kerning = face.glyph("A"), face.kerning("A", "V")
     for character in "BCDEFG":
         face.glyph(character)
@@ -229,7 +230,7 @@ def test_a_pair_is_not_measured_as_a_ligature(face: Typeface) -> None:
 
 
 def test_without_raqm_kerning_is_still_a_number(face: Typeface, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fonts, "_RAQM", False)
+    monkeypatch.setattr(typeface, "RAQM", False)
     assert abs(face.kerning("A", "V")) < 1
 
 
@@ -351,3 +352,12 @@ def test_fonts_whose_small_letters_are_capitals_are_told() -> None:
     library = FontLibrary()
     found = {library[index].path.parent.name for index in range(len(library)) if library[index].capitals_only}
     assert found == {"bangers", "cinzel"}
+
+
+def test_a_font_that_covers_a_text_is_found_among_others() -> None:
+    library = FontLibrary()
+    lacking = [index for index in range(len(library)) if not library[index].covers("µ")]
+    assert len(lacking) == 1
+    faces = [library.covering("µ1", np.random.default_rng(seed)) for seed in range(60)]
+    assert all(face is not None and face.covers("µ1") for face in faces)
+    assert library.covering("µ漢", np.random.default_rng(0)) is None

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from wildtext.config import LayoutOptions
 from wildtext.errors import DataError
-from wildtext.synth.fonts import FontLibrary, Glyph, Typeface
+from wildtext.synth.fonts import FontLibrary
 from wildtext.synth.layout import MAX_ASPECT, Layout, lay_out
+from wildtext.synth.typeface import Glyph, Typeface
 from wildtext.synth.typeset import typeset
 from wildtext.types import Floats
 

@@ -139,7 +139,7 @@ def test_parameters_tell_in_plain_values_how_a_sample_was_made(busy: SyntheticWo
         assert list(told) == ["kind", "font", "style", "seed", "index", "layout", "appearance", "capture"]
         assert (told["seed"], told["index"]) == (3, index)
         assert (SHIPPED / told["font"]).is_file()
-        assert {"tracking", "margins", "view"} <= told["layout"].keys()
+        assert {"margins", "view"} <= told["layout"].keys()
         assert {"ink", "colour", "opacity"} <= told["appearance"]["paint"].keys()
         assert {"rows", "columns", "defocus"} <= told["capture"]["camera"].keys()
 

@@ -13,7 +13,7 @@ from wildtext.images.effects import Drawn
 from wildtext.synth import SyntheticWords
 from wildtext.synth import source as engine
 from wildtext.synth.appearance import draw_look
-from wildtext.synth.fonts import Glyph, Typeface
+from wildtext.synth.typeface import Glyph, Typeface
 from wildtext.types import Floats, Sample
 
 Printer = Callable[[SyntheticWords, str, int, str], Sample]

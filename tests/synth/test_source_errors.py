@@ -9,6 +9,7 @@ import pytest
 from PIL import Image as pillow
 
 from tests.synth.chances import PLAIN, drawn
+from wildtext.charset import Charset
 from wildtext.config import SynthOptions
 from wildtext.errors import DataError, SampleError
 from wildtext.synth import SyntheticWords
@@ -32,7 +33,7 @@ def test_a_text_without_ink_is_refused(text: str, source: SyntheticWords) -> Non
 
 
 def test_characters_that_no_font_has_are_refused(source: SyntheticWords) -> None:
-    with pytest.raises(SampleError, match=rf"^synth#4: none of 20 fonts from {SHIPPED} has all of '漢字'"):
+    with pytest.raises(SampleError, match=rf"^synth#4: no font of {SHIPPED} has all of '漢字'"):
         source.render("漢字", 4)
 
 
@@ -72,11 +73,16 @@ def test_a_word_list_without_words_is_named(tmp_path: Path, content: bytes | Non
 def test_words_that_no_font_can_draw_are_told_of_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "words.txt"
     path.write_text("\n".join(chr(0x4E00 + number) for number in range(100)), encoding="utf-8")
-    with pytest.raises(DataError, match=r"has 100 of \d+ characters of the words: 一.*; name a folder of fonts"):
+    with pytest.raises(DataError, match=r"fonts of .*: 100 of \d+ characters of the words are not there: 一.*; name a"):
         SyntheticWords(options=SynthOptions(words=str(path)))
     path.write_text("zebra\n漢\n", encoding="utf-8")
     SyntheticWords(options=SynthOptions(words=str(path)))
-    assert "characters of the words: 漢" in caplog.text
+    assert "characters of the words are not there: 漢" in caplog.text
+
+
+def test_words_that_the_charset_lacks_are_told_of_at_once(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"charset 94: \d+ of \d+ characters of the words are not there: .*; take"):
+        SyntheticWords(options=SynthOptions(words="chinese"), charset=Charset.named("94"))
 
 
 def test_fonts_can_be_held_to_a_style() -> None:

@@ -16,7 +16,7 @@ from tests.synth.fake import FakeWords
 from wildtext.cli import FAILED, UNUSABLE, main
 from wildtext.data import open_source, writer
 from wildtext.errors import DataError, SampleError
-from wildtext.synth.draws import BLOCK
+from wildtext.synth.blocks import BLOCK
 from wildtext.synth.write import write
 from wildtext.types import Sample
 

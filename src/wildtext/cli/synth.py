@@ -24,8 +24,8 @@ class Drawing:
     """What is drawn."""
 
     recipe: str = ""
-    """A TOML file, or the name of a recipe that ships with wildtext, e.g. default; its seed and its [synth] table
-    become the defaults of --seed and --synth."""
+    """A TOML file, or the name of a recipe that ships with wildtext, e.g. default; its seed, model.charset and [synth]
+    table become the defaults of --seed, --charset and --synth."""
     seed: int = 0
     """Sample i of a seed is always the same."""
     charset: str = "94+space"
@@ -43,7 +43,11 @@ class Drawing:
 
 
 def _drawing(name: str, recipe: Recipe | None) -> Drawing:
-    return Drawing() if recipe is None else Drawing(name, recipe.seed, synth=recipe.synth)
+    if recipe is None:
+        return Drawing()
+    charset = recipe.model.charset
+    # A charset that is taken from other data says nothing of what may be drawn.
+    return Drawing(name, recipe.seed, Drawing.charset if charset in ("", "data") else charset, recipe.synth)
 
 
 def preview_command(name: str = "", recipe: Recipe | None = None) -> Callable[..., int]:

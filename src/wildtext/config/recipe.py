@@ -109,6 +109,7 @@ class Recipe:
         loop, optimiser = self.loop, self.optimiser
         for name in ("steps", "batch_size", "evaluate_every", "save_every", "log_every"):
             _require(getattr(loop, name) >= 1, f"loop.{name}", getattr(loop, name), "at least 1")
+        _require(self.seed >= 0, "seed", self.seed, "at least 0")
         _require(loop.threads >= 0, "loop.threads", loop.threads, "at least 0")
         _require(self.data.workers >= 0, "data.workers", self.data.workers, "at least 0")
         for name in ("learning_rate", "clip"):

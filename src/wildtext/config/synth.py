@@ -89,13 +89,13 @@ class LayoutOptions:
     """How the glyphs stand, and what part of the scene the crop shows."""
 
     height: int = 48
-    """Rows of the scene before the camera; no image has more."""
+    """Rows of the scene before the camera; pictures of upright lines have at most as many."""
     tracking: float = 0.12
     """Chance of letters set wide apart."""
     jitter: float = 0.06
-    """Chance of letters that leave the line, each by itself."""
+    """Chance of letters that leave the line and turn, each by itself."""
     arc: float = 0.09
-    """Chance of a baseline along a circle; some reach round half of it."""
+    """Chance of a baseline along a circle; some reach most of the way round."""
     wave: float = 0.04
     """Chance of a baseline that swings."""
     curved_surface: float = 0.05
@@ -126,7 +126,7 @@ class AppearanceOptions:
     photo: float = 0.5
     """Chance of a piece of a photograph as the ground, where a folder of them is given."""
     texture: float = 0.25
-    """Chance of a procedural texture otherwise, relative to flat grounds."""
+    """Chance of a painted surface otherwise, and of a faint one on what remains flat."""
     gradient: float = 0.2
     """Chance of a ground that changes in one direction."""
     borders: float = 0.25
@@ -169,7 +169,7 @@ class CaptureOptions:
     """What light, lens, sensor and file format do."""
 
     clean: float = 0.22
-    """Chance that they do nothing, as on screens and in good scans; none of the following happens then."""
+    """Chance that none of the following happens, as on screens and in good scans."""
     occlusion: float = 0.03
     """Chance of something in front of the text."""
     uneven_light: float = 0.25
@@ -199,7 +199,7 @@ class CaptureOptions:
     jpeg: float = 0.6
     """Chance of traces of compression."""
     enlarging: float = 0.1
-    """Chance that a picture of few rows was enlarged before it was stored."""
+    """Chance that a picture of few rows was enlarged afterwards."""
 
     def __post_init__(self) -> None:
         _check_chances("synth.capture", self)

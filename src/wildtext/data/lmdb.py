@@ -4,7 +4,7 @@ num-samples         how many samples there are, in decimal digits
 image-000000001     the encoded image file of the first sample
 label-000000001     its label, UTF-8
 boxes-000000001     optional: its character boxes, JSON, as `wildtext.data.files.parse_boxes` reads them
-parameters-000000001  optional, of synthetic samples: what was drawn, JSON; not read
+parameters-000000001  optional: what was drawn, of synthetic samples, JSON, as `wildtext.synth.write` writes it
 
 The image is stored as the file was, in any format that Pillow knows.
 """
@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
+
+import numpy as np
 
 from wildtext.data.files import parse_boxes
 from wildtext.errors import DataError, ImageError, SampleError, require
@@ -119,7 +121,22 @@ class LmdbSource:
             image = decode(self.content(index))
         except ImageError as error:
             raise SampleError(f"{self.where(index)}: {error}") from error
-        return Sample(image, self.text(index), self.boxes(index), self.where(index))
+        word, parameters = self._drawn(index)
+        return Sample(image, self.text(index), self.boxes(index), self.where(index), word, parameters)
+
+    def _drawn(self, index: int) -> tuple[Floats | None, dict[str, Any]]:
+        """Word quadrilateral and parameters of a synthetic sample; nothing of others."""
+        value = self._value("parameters", index)
+        if value is None:
+            return None, {}
+        try:
+            parameters = dict(json.loads(value))
+            # The word is stored like the only box of a text of one character.
+            quads = parse_boxes([parameters.pop("word", None)], "?")
+            return None if quads is None or np.isnan(quads).any() else quads[0], parameters
+        except (TypeError, ValueError) as error:
+            key = sample_key("parameters", index).decode()
+            raise SampleError(f"{self.where(index)}: the parameters are malformed ({key}): {error}") from error
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_handle": None}

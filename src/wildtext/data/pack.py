@@ -11,7 +11,7 @@ from zlib import crc32
 from wildtext.data.files import format_boxes
 from wildtext.data.source import LabelledSource, Progress, reason_of
 from wildtext.data.writer import Chunk, LmdbWriter, Skipped, State, WriteReport, begin, clear, finish
-from wildtext.errors import ImageError, SampleError
+from wildtext.errors import DataError, ImageError, SampleError
 from wildtext.images import decode
 
 log = logging.getLogger("wildtext.data")
@@ -52,6 +52,8 @@ def _pack_into(
             return _pack_rest(writer, source, state, progress), resumed
         if writer.committed is None:
             return _pack_rest(writer, source, State(request), progress), 0
+        if state is not None and state.request.keys() != request.keys():
+            raise DataError(f"{part} was left by another command; finish or remove it, or choose another name")
     log.warning("%s was left by packing something else, or labels have changed since; starting over", part)
     clear(part)
     with LmdbWriter(part) as writer:

@@ -12,6 +12,7 @@ from torch import Tensor
 from wildtext.config import CaptureOptions
 from wildtext.images.effects import (
     LUMA,
+    Amounts,
     AnyFrames,
     Drawn,
     Effect,
@@ -19,6 +20,7 @@ from wildtext.images.effects import (
     Random,
     apply,
     blur,
+    cover,
     draw,
     kernel,
     noise,
@@ -28,19 +30,19 @@ from wildtext.images.effects import (
 )
 from wildtext.images.jpeg import compress
 
-Amounts = dict[str, Tensor]
 _MIN_ROWS = 8
 _TAPS = 5
 """Exposures that a moving camera is made of."""
 
 
-def draw_capture(options: CaptureOptions, size: tuple[int, ...], random: Random) -> Drawn:
+def draw_capture(options: CaptureOptions, size: tuple[int, ...], random: Random, *, columns: float = 0) -> Drawn:
     """How one picture is taken.
 
     Args:
         options: chances.
         size: rows and columns of the scene.
         random: decides.
+        columns: that the picture has at least, unless the scene has fewer.
 
     Returns:
         Amounts by effect, with the size of the picture as `camera`. The picture has at most as many rows as the scene.
@@ -51,12 +53,13 @@ def draw_capture(options: CaptureOptions, size: tuple[int, ...], random: Random)
     chances = random.random(3) < (options.low_resolution, options.defocus, options.enlarging)
     small, focus, enlarging = (bool(chance) and not clean for chance in chances)
     # Heights of real crops: a tenth is below 18 pixels, half is below 32.
-    rows = min(max(round(27 * math.exp(0.45 * random.normal())), _MIN_ROWS), height) if small else height
+    least = max(_MIN_ROWS, math.ceil(columns * height / width))
+    rows = min(max(round(27 * math.exp(0.45 * random.normal())), least), height) if small else height
     camera: dict[str, Any] = {
         "rows": rows,
         "columns": max(round(width * rows / height), 4),
         # The sensor's pixels and the lens blur a little even in focus.
-        "aperture": round(random.uniform(0.25, 0.5), 4),
+        "aperture": 0.25 if clean else round(random.uniform(0.25, 0.5), 4),
         "defocus": round(0.3 + 2.6 * random.random() ** 1.6, 4) if focus else 0.0,
     }
     drawn["camera"] = camera
@@ -107,11 +110,6 @@ def _centres(count: int, scale: Tensor) -> Tensor:
     return (torch.arange(count, device=scale.device) + 0.5) * scale[:, None] - 0.5
 
 
-def _paint(frames: AnyFrames, colour: Tensor, alpha: Tensor) -> AnyFrames:
-    """Cover the scene with a colour (N, C), as far as alpha (N, 1, H, W) says."""
-    return replace(frames, pixels=torch.lerp(frames.pixels, spread(colour).expand_as(frames.pixels), alpha))
-
-
 def _draw_occlusion(random: Random) -> dict[str, Any]:
     return {
         "angle": random.normal(0, 0.5) + (math.pi / 2 if random.random() < 0.7 else 0.0),
@@ -126,7 +124,7 @@ def _draw_occlusion(random: Random) -> dict[str, Any]:
 def _occlusion(frames: AnyFrames, at: Amounts) -> AnyFrames:
     """A pole, a branch or a wire in front."""
     distance = frames.distance(at["angle"], at["x"], at["y"]).abs()
-    return _paint(frames, at["colour"], torch.sigmoid((spread(at["width"] / 2) - distance) / spread(at["soft"] / 2)))
+    return cover(frames, at["colour"], torch.sigmoid((spread(at["width"] / 2) - distance) / spread(at["soft"] / 2)))
 
 
 def _draw_uneven_light(random: Random) -> dict[str, Any]:
@@ -178,7 +176,7 @@ def _glare(frames: AnyFrames, at: Amounts) -> AnyFrames:
 
 
 def _draw_exposure(random: Random) -> dict[str, Any]:
-    return {"gain": random.uniform(0.45, 1.35), "offset": random.normal(0, 22), "tint": random.normal(0, 6, 3).tolist()}
+    return {"gain": random.uniform(0.5, 1.6), "offset": random.normal(0, 22), "tint": random.normal(0, 6, 3).tolist()}
 
 
 def _exposure(frames: AnyFrames, at: Amounts) -> AnyFrames:
@@ -227,7 +225,7 @@ def _zoom(frames: AnyFrames, at: Amounts) -> AnyFrames:
     height, width = frames.pixels.shape[-2:]
     total = torch.zeros_like(frames.pixels)
     for step in range(_TAPS):
-        scale = 1 - at["amount"] * step / (_TAPS - 1)
+        scale = 1 + at["amount"] * (step / (_TAPS - 1) - 0.5)
         x = _centres(width, scale) + (frames.widths * (1 - scale) / 2)[:, None]
         y = _centres(height, scale) + (frames.heights * (1 - scale) / 2)[:, None]
         sigma = torch.full_like(scale, 0.4)
@@ -264,7 +262,7 @@ def _sharpening(frames: AnyFrames, at: Amounts) -> AnyFrames:
     return replace(frames, pixels=(frames.pixels + (frames.pixels - soft) * spread(at["amount"])).clamp(0, 255))
 
 
-def _draw_nothing(random: Random) -> dict[str, Any]:
+def _draw_grey(random: Random) -> dict[str, Any]:
     return {"saturation": 0.0}
 
 
@@ -303,9 +301,9 @@ _SCENE = (
 _SENSOR = (
     Effect("noise", _draw_noise, _noise),
     Effect("sharpening", _draw_sharpening, _sharpening),
-    Effect("grey", _draw_nothing, _grey),
+    Effect("grey", _draw_grey, _grey),
     Effect("jpeg", _draw_jpeg, _jpeg),
 )
 """On the sensor and behind it, at the resolution of the picture."""
 
-_ENLARGING = Effect("enlarging", _draw_nothing, _enlarging)
+_ENLARGING = Effect("enlarging", None, _enlarging)

@@ -19,6 +19,8 @@ LUMA = (0.299, 0.587, 0.114)
 """What red, green and blue add to brightness (ITU-R BT.601, as in Pillow)."""
 
 Random = np.random.Generator
+Amounts = dict[str, Tensor]
+"""Of several pictures, (N,) or (N, k) float32 by name."""
 Drawn = dict[str, dict[str, Any]]
 """By name of effect, its amounts as plain values for JSON."""
 
@@ -68,22 +70,30 @@ class Effect:
 
     Attributes:
         name: the field of the options that holds its chance.
-        draw: its amounts, as floats or lists of floats.
+        draw: its amounts, as floats or lists of floats; None where they are drawn with those of others.
         apply: from frames and their amounts, (N,) or (N, k) float32 tensors, to the frames after the effect.
     """
 
     name: str
-    draw: Callable[[Random], dict[str, Any]]
-    apply: Callable[[Any, dict[str, Tensor]], Any]
+    draw: Callable[[Random], dict[str, Any]] | None
+    apply: Callable[[Any, Amounts], Any]
 
 
 def draw(effects: Sequence[Effect], options: object, random: Random) -> Drawn:
     """Which effects befall one picture, and how strongly."""
     chances = random.random(len(effects))
     return {
-        effect.name: effect.draw(random)
+        effect.name: _plain(effect.draw(random))
         for effect, chance in zip(effects, chances, strict=True)
-        if chance < getattr(options, effect.name)
+        if effect.draw is not None and chance < getattr(options, effect.name)
+    }
+
+
+def _plain(amounts: Mapping[str, Any]) -> dict[str, Any]:
+    """Python's own numbers, rounded so far that all machines agree."""
+    return {
+        name: [round(float(part), 4) for part in value] if isinstance(value, list) else round(float(value), 4)
+        for name, value in amounts.items()
     }
 
 
@@ -97,14 +107,16 @@ def apply(effects: Sequence[Effect], frames: AnyFrames, drawn: Sequence[Mapping[
     return frames
 
 
-def tensors(values: Sequence[Mapping[str, Any]], device: torch.device) -> dict[str, Tensor]:
-    """The same amounts of several pictures, one tensor each."""
-    return {
-        name: torch.tensor([value[name] for value in values], dtype=torch.float32, device=device) for name in values[0]
-    }
+def tensors(values: Sequence[Mapping[str, Any]], device: torch.device) -> Amounts:
+    """The same amounts of several pictures, (N,) or (N, k) float32 each; they reach the device in one copy."""
+    columns = {name: np.array([value[name] for value in values], np.float32) for name in values[0]}
+    flat = np.concatenate([column.reshape(len(values), -1) for column in columns.values()], axis=1)
+    widths = [column[0].size for column in columns.values()]
+    pieces = torch.split(torch.from_numpy(flat).to(device), widths, dim=1)
+    return {name: piece.reshape(column.shape) for (name, column), piece in zip(columns.items(), pieces, strict=True)}
 
 
-def _change(frames: AnyFrames, rows: Sequence[int], effect: Effect, amounts: dict[str, Tensor]) -> AnyFrames:
+def _change(frames: AnyFrames, rows: Sequence[int], effect: Effect, amounts: Amounts) -> AnyFrames:
     """Apply an effect to some pictures of a batch."""
     if len(rows) == len(frames.pixels):
         return cast(AnyFrames, effect.apply(frames, amounts))
@@ -119,6 +131,11 @@ def _change(frames: AnyFrames, rows: Sequence[int], effect: Effect, amounts: dic
 def spread(values: Tensor) -> Tensor:
     """(N,) or (N, C) to a shape that broadcasts over the pixels of N pictures."""
     return values.reshape(len(values), -1, 1, 1)
+
+
+def cover(frames: AnyFrames, colour: Tensor, alpha: Tensor) -> AnyFrames:
+    """Paint the pixels with a colour (N, 3), as far as alpha (N, 1, H, W) says."""
+    return replace(frames, pixels=torch.lerp(frames.pixels, spread(colour).expand_as(frames.pixels), alpha))
 
 
 def blur(planes: Tensor, frames: Frames, sigma: Tensor, shift: Tensor | None = None) -> Tensor:
@@ -179,15 +196,19 @@ def resample(planes: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
     return torch.matmul(rows[:, None], across)
 
 
+_MOST_GROWTH = 3
+
+
 def grown(mask: Tensor, pixels: Tensor) -> Tensor:
-    """Let what is white grow by up to 3 pixels to all sides.
+    """Let what is white grow to all sides.
 
     Args:
         mask: (N, 1, H, W).
         pixels: (N,) by how much, in [0, 3].
     """
     amount = spread(pixels)
-    for step in range(int(torch.ceil(pixels.max()))):
+    # Always as far as any may grow: to ask a GPU for the largest would make it wait.
+    for step in range(_MOST_GROWTH):
         mask = mask + (_maximum(mask) - mask) * (amount - step).clamp(0, 1)
     return mask
 

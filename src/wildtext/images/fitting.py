@@ -10,8 +10,6 @@ from torch import Tensor
 from wildtext.images.effects import LUMA, Frames
 from wildtext.images.preprocessing import Interpolation, Preprocessing
 
-_SUPPORT = {"bicubic": 2.0, "bilinear": 1.0}
-
 
 def fit(frames: Frames, preprocessing: Preprocessing) -> Tensor:
     """Bring pictures to the canvas, as `Preprocessing.fit` does up to one grey level.
@@ -81,11 +79,7 @@ def _weights(sizes: Tensor, wanted: Tensor, length: int, count: int, interpolati
     places = torch.arange(length, device=sizes.device) + 0.5
     distance = ((places - centres[:, :, None]) / widened).abs()
     weights = _bicubic(distance) if interpolation == "bicubic" else (1 - distance).clamp(min=0)
-    # Pillow takes only the pixels whose centres lie within the filter's reach, in whole pixels.
-    reach = _SUPPORT[interpolation] * widened
-    first, last = (centres[:, :, None] - reach + 0.5).floor(), (centres[:, :, None] + reach + 0.5).floor()
-    used = (places - 0.5 >= first) & (places - 0.5 < last) & (places < sizes[:, None, None])
-    weights = weights * used
+    weights = weights * (places < sizes[:, None, None])
     return weights / weights.sum(-1, keepdim=True).clamp(min=1e-6)
 
 

@@ -61,8 +61,9 @@ def _draw_ground(options: AppearanceOptions, known: Textures, random: Random) ->
         amount = random.uniform(0.2, 1.0) if random.random() < 0.6 else 1.0
         if random.random() < 0.6:
             # The surface as it is, rather than tinted.
-            colour = known.means[int(piece["texture"])]
-    elif random.random() < 0.5:
+            colour = known.means[int(piece["texture"])].round()
+    elif random.random() < options.texture:
+        # Nothing in a street is perfectly flat.
         amount = 0.15 * random.random()
     gradient = random.normal(0, 40) + random.normal(0, 8, 3) if random.random() < options.gradient else np.zeros(3)
     return {
@@ -94,7 +95,7 @@ def _contrasting(ground: Colour, random: Random, *, bright: bool = False) -> Col
     level = float(ground @ np.array(LUMA))
     strong = random.random() < 0.5
     difference = random.normal(170, 40) if strong else 75 * math.exp(0.5 * random.normal())
-    difference = min(max(difference, 14.0), 250.0)
+    difference = min(max(difference, 20.0), 250.0)
     lighter = bright or random.random() < 0.58
     if bright:
         difference = max(difference, 130.0)

@@ -7,19 +7,17 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image as pillow
-from PIL import ImageFont, features
 
 from wildtext.errors import ConfigError, DataError
+from wildtext.synth.typeface import Typeface
 
 SHIPPED = Path(__file__).parent / "fonts"
-SUFFIXES = {".ttf", ".otf", ".woff", ".woff2"}
+SUFFIXES = {".ttf", ".ttc", ".otf", ".woff", ".woff2"}
 INDEX = "index.tsv"
 UNKNOWN = "unknown"
 SHARES: Mapping[str, float] = {
@@ -32,149 +30,8 @@ SHARES: Mapping[str, float] = {
 }
 """How often a font of each style is drawn; `unknown` are the fonts of a folder without an index."""
 
-_TELLING = "aegrt"
-"""Small letters that look least like their capitals."""
 _FACES = 2048
-_GLYPHS = 256
-_PAIRS = 4096
-# Letters are drawn one by one, so a pair must not be measured as a ligature or with letters made for the pair.
-_SINGLE = ["-liga", "-clig", "-calt"]
-_RAQM = features.check_feature("raqm")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Glyph:
-    """One character as a font draws it, cut to its ink.
-
-    Attributes:
-        ink: (h, w) uint8 coverage, read-only; (0, 0) for a blank.
-        left: pixels from the pen to the left end of the ink; negative where it reaches back.
-        top: pixels from the ascender line of the font down to the top of the ink; negative where it reaches above.
-        advance: pixels from this pen to the next.
-    """
-
-    ink: NDArray[np.uint8]
-    left: int
-    top: int
-    advance: float
-
-
-class Typeface:
-    """A font at one size.
-
-    Args:
-        path: a font file.
-        size: em size in pixels.
-        name: what messages and parameters call it; the path if empty.
-        style: one of the keys of `SHARES`.
-
-    Raises:
-        DataError: the file cannot be opened as a font.
-    """
-
-    def __init__(self, path: Path, size: int, *, name: str = "", style: str = UNKNOWN):
-        self.path = path
-        self.size = size
-        self.name = name or path.as_posix()
-        self.style = style
-        self.font = self._open(ImageFont.Layout.BASIC)
-        self._shaping: ImageFont.FreeTypeFont | None = None
-        self._glyphs: dict[str, Glyph] = {}
-        self._kerning: dict[tuple[str, str], float] = {}
-        self._lengths: dict[str, float] = {}
-        self._missing = self._draw("\ufffe")
-        self._covered = {" "}
-        self._uncovered: set[str] = set()
-
-    def covers(self, text: str) -> bool:
-        """Whether every character of the text has a glyph with ink, or is a space."""
-        return self._covered.issuperset(text) or all(self._covers(character) for character in text)
-
-    @cached_property
-    def capitals_only(self) -> bool:
-        """Whether small letters are drawn as capitals, of whatever size."""
-        return self.covers(_TELLING) and all(
-            _likeness(self.glyph(letter).ink, self.glyph(letter.upper()).ink) > 0.85 for letter in _TELLING
-        )
-
-    def glyph(self, character: str) -> Glyph:
-        """One character as the font draws it by itself; what the font shows for a missing one if it has none.
-
-        Raises:
-            DataError: the font is broken at this character.
-        """
-        known = self._glyphs.get(character)
-        if known is None:
-            if len(self._glyphs) >= _GLYPHS:
-                del self._glyphs[next(iter(self._glyphs))]
-            known = self._glyphs[character] = self._draw(character)
-        return known
-
-    def kerning(self, left: str, right: str) -> float:
-        """Pixels to add between two neighbouring characters; negative brings them closer.
-
-        Without Raqm in Pillow only the old kern tables count, which few fonts have.
-        """
-        pair = (left, right)
-        known = self._kerning.get(pair)
-        if known is None:
-            if len(self._kerning) >= _PAIRS:
-                del self._kerning[next(iter(self._kerning))]
-            alone = self._length(left) + self._length(right)
-            known = self._kerning[pair] = self._measure(left + right) - alone
-        return known
-
-    def _open(self, layout: ImageFont.Layout) -> ImageFont.FreeTypeFont:
-        try:
-            return ImageFont.truetype(self.path, self.size, layout_engine=layout)
-        except (OSError, ValueError) as error:
-            raise DataError(f"{self.path}: not a usable font: {error}") from error
-
-    def _covers(self, character: str) -> bool:
-        if character in self._covered:
-            return True
-        if character in self._uncovered:
-            return False
-        # Pillow does not tell a missing glyph from a present one, but all missing ones look the same.
-        drawn = self.glyph(character)
-        covered = drawn.ink.size > 0 and not np.array_equal(drawn.ink, self._missing.ink)
-        (self._covered if covered else self._uncovered).add(character)
-        return covered
-
-    def _draw(self, character: str) -> Glyph:
-        try:
-            mask, (left, top) = self.font.getmask2(character, mode="L")
-            advance = self.font.getlength(character)
-        except (OSError, ValueError) as error:
-            raise DataError(f"{self.path}: the font is broken at {character!r}: {error}") from error
-        box = mask.getbbox()
-        if box is None:
-            return Glyph(np.zeros((0, 0), np.uint8), 0, 0, advance)
-        width, height = mask.size
-        coverage = np.frombuffer(bytes(mask), np.uint8).reshape(height, width)
-        ink = coverage[box[1] : box[3], box[0] : box[2]].copy()
-        ink.setflags(write=False)
-        return Glyph(ink, int(left) + box[0], int(top) + box[1], advance)
-
-    def _length(self, character: str) -> float:
-        known = self._lengths.get(character)
-        if known is None:
-            known = self._lengths[character] = self._measure(character)
-        return known
-
-    def _measure(self, text: str) -> float:
-        if not _RAQM:
-            return self.font.getlength(text)
-        if self._shaping is None:
-            self._shaping = self._open(ImageFont.Layout.RAQM)
-        return self._shaping.getlength(text, features=_SINGLE)
-
-
-def _likeness(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """Correlation of two glyphs at one size, at most 1."""
-    first, second = (np.asarray(pillow.fromarray(ink).resize((16, 16)), np.float64) for ink in (one, other))
-    first, second = first - first.mean(), second - second.mean()
-    return float((first * second).sum() / max(np.sqrt((first**2).sum() * (second**2).sum()), 1e-6))
+_PROBES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +68,9 @@ class FontLibrary:
         self._size = size
         self._reach = _cumulative(entries, SHARES if styles is None else styles, self.folder)
         self._last = bisect_left(self._reach, self._reach[-1])
+        families = {(entry.style, entry.family): index for index, entry in reversed(list(enumerate(entries)))}
+        self._first = sorted(families.values())
+        self._with: dict[str, tuple[int, ...]] = {}
         self._open = lru_cache(maxsize=_FACES)(self._typeface)
 
     def __len__(self) -> int:
@@ -232,18 +92,29 @@ class FontLibrary:
         """
         return self._open(min(bisect_right(self._reach, random.random() * self._reach[-1]), self._last))
 
+    def covering(self, text: str, random: np.random.Generator) -> Typeface | None:
+        """A font that has all characters of a text, looking at one file of every family; None if there is none."""
+        having = [self._having(character) for character in sorted(set(text))]
+        indices = [index for index in having[0] if all(index in others for others in having[1:])] if having else []
+        return self[indices[int(random.integers(len(indices)))]] if indices else None
+
+    def _having(self, character: str) -> tuple[int, ...]:
+        known = self._with.get(character)
+        if known is None:
+            known = self._with[character] = tuple(index for index in self._first if not self._left(index, [character]))
+        return known
+
     def uncovered(self, characters: Iterable[str]) -> list[str]:
         """Those of the characters that no font can draw, judging each family by one of its fonts.
 
-        It stops at the first fonts that have them all. Fonts that cannot be opened count as having none.
+        Of many characters a few tell whether a font is worth a closer look. Fonts that cannot be opened count as
+        having none.
         """
         missing = sorted(set(characters))
-        judged: set[tuple[str, str]] = set()
-        for index, entry in enumerate(self._entries):
-            if not missing:
-                break
-            if (entry.style, entry.family) not in judged:
-                judged.add((entry.style, entry.family))
+        for index in self._first:
+            # Most fonts have nothing of a script that is not theirs; a few characters tell it.
+            probes = missing[:: len(missing) // _PROBES + 1]
+            if self._left(index, probes) != probes:
                 missing = self._left(index, missing)
         return missing
 
@@ -300,7 +171,10 @@ def _indexed(index: Path) -> Iterator[_Entry]:
         raise DataError(f"{index}: cannot be read: {error}") from error
     header = lines[0].split("\t") if lines else []
     if not {"path", "family", "style"} <= set(header):
-        raise DataError(f"{index}:1: the header needs the columns path, family and style, separated by tabs")
+        raise DataError(
+            f"{index}:1: the header needs the columns path, family and style; "
+            f"write the index anew with scripts/gather-fonts --index {index.parent}"
+        )
     seen: set[str] = set()
     for number, line in enumerate(lines[1:], start=2):
         cells = line.split("\t")

@@ -10,7 +10,7 @@ from PIL import Image as pillow
 
 from wildtext.config import LayoutOptions
 from wildtext.images.effects import Drawn, Random
-from wildtext.synth.fonts import Typeface
+from wildtext.synth.typeface import Typeface
 from wildtext.synth.typeset import typeset
 from wildtext.synth.warp import Points, Warp, draw_warp
 from wildtext.types import Floats
@@ -68,16 +68,16 @@ def lay_out(text: str, face: Typeface, options: LayoutOptions, random: Random) -
 
 def _draw(text: str, options: LayoutOptions, random: Random) -> Drawn:
     chances = random.random(9)
-    drawn: Drawn = {
-        "tracking": {"em": _tracking(chances[0] < options.tracking, random)},
-        "margins": {"sides": _margins(options, random)},
-    }
+    drawn: Drawn = {"margins": {"sides": _margins(options, random)}}
+    tracking = _tracking(chances[0] < options.tracking, random)
     if chances[1] < options.stacked and 2 <= len(text) <= _LONGEST_STACK:
         drawn["stacked"] = {"gap": round(random.uniform(0.05, 0.4), 4)}
-    elif chances[2] < options.turned and len(text) > 2:
-        drawn["turned"] = {"turns": 1 if random.random() < 0.6 else 3}
-    if chances[3] < options.jitter:
-        drawn["jitter"] = {"em": round(0.06 * abs(random.normal()), 4)}
+    else:
+        drawn["tracking"] = {"em": tracking}
+        if chances[2] < options.turned and len(text) > 2:
+            drawn["turned"] = {"turns": 1 if random.random() < 0.6 else 3}
+        if chances[3] < options.jitter:
+            drawn["jitter"] = {"em": round(0.06 * abs(random.normal()), 4), "degrees": round(6 * random.random(), 4)}
     if chances[4] < options.neighbours and "stacked" not in drawn:
         drawn["neighbours"] = {"sides": (random.random(4) < 0.45).astype(float).tolist()}
     chosen = {name: bool(chance < getattr(options, name)) for name, chance in zip(_CURVES, chances[5:], strict=False)}

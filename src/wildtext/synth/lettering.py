@@ -11,9 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wildtext.images.effects import LUMA, Effect, Frames, Random, blur, grown, noise, spread
+from wildtext.images.effects import LUMA, Amounts, Effect, Frames, Random, blur, cover, grown, noise, spread
 
-Amounts = dict[str, Tensor]
 Colour = NDArray[np.floating[Any]]
 
 
@@ -36,15 +35,9 @@ class Scene(Frames):
 
 def some_colour(luma: float, random: Random) -> Colour:
     """A colour of about this brightness: most are nearly grey, few are pure."""
-    vividness = (6, 6, 25, 70)[int(4 * random.random())]
+    vividness = (6, 6, 25, 60)[int(4 * random.random())]
     offset = vividness * random.standard_normal(3)
     return np.asarray(np.clip(luma + offset - offset @ np.array(LUMA), 0, 255))
-
-
-def _over(scene: Scene, colour: Tensor, alpha: Tensor) -> Scene:
-    """Paint the ground with a colour, (N, 3) or (N, 3, H, W), as far as alpha (N, 1, H, W) says."""
-    cover = spread(colour) if colour.dim() == 2 else colour
-    return replace(scene, pixels=torch.lerp(scene.pixels, cover.expand_as(scene.pixels), alpha))
 
 
 def _draw_borders(random: Random) -> dict[str, Any]:
@@ -85,12 +78,13 @@ def _hollow(scene: Scene, at: Amounts) -> Scene:
 
 
 def _draw_stencil(random: Random) -> dict[str, Any]:
-    return {"y": random.uniform(-0.25, 0.25), "width": random.uniform(1.5, 3.5), "angle": random.normal(0, 0.03)}
+    return {"period": random.uniform(9, 22), "shift": random.random(), "width": random.uniform(1.2, 2.6)}
 
 
 def _stencil(scene: Scene, at: Amounts) -> Scene:
-    """The bridges of a stencil break the letters."""
-    distance = scene.distance(at["angle"], torch.zeros_like(at["y"]), at["y"]).abs()
+    """The bridges of a stencil break the letters from top to bottom."""
+    columns = (scene.x + 1) * spread(scene.widths / 2) / spread(at["period"]) + spread(at["shift"])
+    distance = (columns - columns.round()).abs() * spread(at["period"])
     return replace(scene, mask=scene.mask * torch.sigmoid(3 * (distance - spread(at["width"] / 2))))
 
 
@@ -121,7 +115,7 @@ def _draw_shadow(random: Random) -> dict[str, Any]:
 def _shadow(scene: Scene, at: Amounts) -> Scene:
     """A soft copy of the letters under them."""
     copy = blur(scene.mask, scene, at["soft"], torch.stack([at["x"], at["y"]], 1))
-    return _over(scene, at["level"][:, None].expand(-1, 3), copy * spread(at["dense"]))
+    return cover(scene, at["level"][:, None].expand(-1, 3), copy * spread(at["dense"]))
 
 
 def _draw_extrusion(random: Random) -> dict[str, Any]:
@@ -143,7 +137,7 @@ def _extrusion(scene: Scene, at: Amounts) -> Scene:
     # Doubling the reach each time covers 8 steps with 3 shifts.
     for part in (1 / 8, 1 / 4, 1 / 2):
         sides = torch.maximum(sides, blur(sides, scene, sharp, path * part))
-    return _over(scene, torch.lerp(scene.colour, at["level"][:, None].expand(-1, 3), at["mix"][:, None]), sides)
+    return cover(scene, torch.lerp(scene.colour, at["level"][:, None].expand(-1, 3), at["mix"][:, None]), sides)
 
 
 def _draw_glow(random: Random) -> dict[str, Any]:
@@ -157,18 +151,19 @@ def _draw_glow(random: Random) -> dict[str, Any]:
 def _glow(scene: Scene, at: Amounts) -> Scene:
     """Light around the letters, as of lit signs."""
     halo = blur(grown(scene.mask, torch.ones_like(at["reach"])), scene, at["reach"])
-    return _over(scene, at["colour"], (halo * spread(at["dense"])).clamp(0, 1))
+    return cover(scene, at["colour"], (halo * spread(at["dense"])).clamp(0, 1))
 
 
 def _draw_neon(random: Random) -> dict[str, Any]:
-    return {"reach": random.uniform(2, 5), "core": random.uniform(0.4, 1.0)}
+    return {"reach": random.uniform(2, 5), "core": random.uniform(0.4, 1.0), "night": random.uniform(0.15, 0.5)}
 
 
 def _neon(scene: Scene, at: Amounts) -> Scene:
     """Bright tubes, white in the middle, that light up the ground."""
     halo = blur(scene.mask, scene, at["reach"])
     core = 1 - grown(1 - scene.mask, torch.ones_like(at["core"]))
-    lit = _over(scene, scene.colour, halo * 0.8)
+    night = replace(scene, pixels=scene.pixels * spread(at["night"]))
+    lit = cover(night, scene.colour, halo * 0.8)
     return replace(lit, paint=scene.paint + (255 - scene.paint) * core * spread(at["core"]))
 
 
@@ -178,17 +173,17 @@ def _draw_outline(random: Random) -> dict[str, Any]:
 
 def _outline(scene: Scene, at: Amounts) -> Scene:
     """A border around the letters in a colour of its own."""
-    return _over(scene, at["colour"], grown(scene.mask, at["pixels"]))
+    return cover(scene, at["colour"], grown(scene.mask, at["pixels"]))
 
 
 def _draw_double_outline(random: Random) -> dict[str, Any]:
-    inner = _draw_outline(random)
+    inner = {**_draw_outline(random), "pixels": random.uniform(0.8, 1.7)}
     around = some_colour(255 * random.random(), random).tolist()
-    return {**inner, "outer": min(inner["pixels"] + 1, 3.0), "around": around}
+    return {**inner, "outer": inner["pixels"] + random.uniform(0.8, 1.3), "around": around}
 
 
 def _double_outline(scene: Scene, at: Amounts) -> Scene:
-    return _outline(_over(scene, at["around"], grown(scene.mask, at["outer"])), at)
+    return _outline(cover(scene, at["around"], grown(scene.mask, at["outer"])), at)
 
 
 def _draw_ink_gradient(random: Random) -> dict[str, Any]:

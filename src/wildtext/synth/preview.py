@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wildtext.data.source import Progress
 from wildtext.errors import DataError, SampleError
-from wildtext.synth.draws import Drawable, check_count, draw
+from wildtext.synth.blocks import Drawable, check_count, draw
 from wildtext.synth.page import crops, figure, page, replacing
 from wildtext.synth.sheet import flow, sheet
 from wildtext.types import Sample

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,19 +14,22 @@ import torch
 
 from wildtext.charset import Charset
 from wildtext.config import SynthOptions
-from wildtext.errors import DataError, SampleError
+from wildtext.errors import ConfigError, DataError, SampleError
 from wildtext.images.augment import draw_capture, picture_size, take
 from wildtext.images.effects import Drawn, Frames, Random
 from wildtext.synth.appearance import draw_look, paint
 from wildtext.synth.corpus import Corpus
-from wildtext.synth.fonts import FontLibrary, Typeface
+from wildtext.synth.fonts import FontLibrary
 from wildtext.synth.layout import Layout, lay_out
 from wildtext.synth.textures import Textures, textures
+from wildtext.synth.typeface import Typeface
 from wildtext.types import Image, Sample
 
 log = logging.getLogger("wildtext.synth")
 
 _TRIES = 20
+_LEGIBLE = 4.5
+"""Columns that a picture has at least for each character; with fewer, nobody can read it."""
 _SHOWN = 40
 """Missing characters that a message lists."""
 _CPU = torch.device("cpu")
@@ -74,7 +78,8 @@ class SyntheticWords:
     """An endless, indexable source of rendered words with character boxes.
 
     Sample i depends on the seed, i, the options and the files that they name alone; any process can draw any sample.
-    Its text, boxes and parameters are the same everywhere, its pixels within a grey level.
+    Its text, boxes and parameters are the same wherever Pillow is the same (kerning comes from its Raqm, colours of
+    photographs from its JPEG decoder), its pixels within a grey level on any device.
 
     Args:
         seed: tells streams apart.
@@ -87,6 +92,8 @@ class SyntheticWords:
     """
 
     def __init__(self, seed: int = 0, options: SynthOptions | None = None, charset: Charset | None = None):
+        if seed < 0:
+            raise ConfigError(f"the seed of synthetic words is {seed}, but must be at least 0")
         self.name = "synth"
         self.seed = seed
         self.options = options or SynthOptions()
@@ -95,7 +102,8 @@ class SyntheticWords:
         self._fonts = FontLibrary(folder, styles=self.options.styles or None)
         self._corpus = Corpus(self.options.labels, self.options.words)
         self._textures = textures(Path(self.options.backgrounds) if self.options.backgrounds else None)
-        if self.options.words:
+        # Processes that draw for this one would only say the same again.
+        if self.options.words and multiprocessing.parent_process() is None:
             self._check_words()
 
     def __reduce__(self) -> tuple[type[SyntheticWords], tuple[Any, ...]]:
@@ -133,7 +141,7 @@ class SyntheticWords:
         return results
 
     def render(self, text: str, index: int = 0) -> Sample:
-        """Draw a given text; `index` chooses how it looks.
+        """Draw a given text; `index` chooses how it looks. The label is in capitals where the font has nothing else.
 
         Raises:
             SampleError: no font has all its characters, or a font is broken.
@@ -153,12 +161,19 @@ class SyntheticWords:
         if self._corpus.dropped:
             log.warning("%s: %d words are too long or not text, and left out", self.options.words, self._corpus.dropped)
         characters = self._corpus.characters()
+        if self._charset is not None:
+            missing = "".join(self._charset.unknown(self._charset.normalize(characters)))
+            self._tell(f"charset {self._charset.name}", missing, characters, "take a charset that has them")
         missing = "".join(self._fonts.uncovered(characters))
+        advice = "name a folder of fonts that has them, as synth.fonts"
+        self._tell(f"the fonts of {self._fonts.folder}", missing, characters, advice)
+
+    @staticmethod
+    def _tell(who: str, missing: str, characters: str, advice: str) -> None:
         shown = missing if len(missing) <= _SHOWN else f"{missing[:_SHOWN]} ..."
-        share = f"{len(missing)} of {len(characters)} characters of the words"
-        message = f"no font in {self._fonts.folder} has {share}: {shown}"
+        message = f"{who}: {len(missing)} of {len(characters)} characters of the words are not there: {shown}"
         if len(missing) > len(characters) / 2:
-            raise DataError(f"{message}; name a folder of fonts that has them, as synth.fonts")
+            raise DataError(f"{message}; {advice}")
         if missing:
             log.warning("%s; words with them are not drawn", message)
 
@@ -178,26 +193,38 @@ class SyntheticWords:
         except DataError as error:
             raise SampleError(f"{source}: {error}") from error
         look = draw_look(self.options.appearance, self._textures, appearance)
-        taken = draw_capture(self.options.capture, layout.mask.shape, capture)
+        taken = draw_capture(self.options.capture, layout.mask.shape, capture, columns=_LEGIBLE * len(text))
         about = {"kind": kind, "font": face.name, "style": face.style, "seed": self.seed, "index": index}
         return Draft(text, source, layout, look, taken, about)
 
     def _label(self, random: Random) -> tuple[str, str]:
         for _ in range(_TRIES * 10):
             kind, text = self._corpus.sample(random)
+            if len(text) == 1 and not text.isalnum():
+                continue  # nobody can tell a lone mark that fills the picture
             if self._charset is None or not self._charset.unknown(self._charset.normalize(text)):
                 return kind, text
         assert self._charset is not None
         raise DataError(f"no label of the corpus fits charset {self._charset.name}; give a word list that does")
 
     def _text_and_font(self, label: Callable[[Random], tuple[str, str]], random: Random) -> tuple[str, str, Typeface]:
+        kind, text = label(random)
         for _ in range(_TRIES):
-            kind, text = label(random)
             face = self._fonts.sample(random)
             if face.covers(text):
-                # A label must have the letters that are seen.
-                return kind, text.upper() if face.capitals_only and text.isascii() else text, face
-        raise DataError(f"none of {_TRIES} fonts from {self._fonts.folder} has all of {text!r}; choose other fonts")
+                return kind, self._as_seen(text, face), face
+        covering = self._fonts.covering(text, random)
+        if covering is None:
+            raise DataError(f"no font of {self._fonts.folder} has all of {text!r}; choose other fonts")
+        return kind, self._as_seen(text, covering), covering
+
+    def _as_seen(self, text: str, face: Typeface) -> str:
+        """The label with the letters that are seen: capitals where the font has nothing else."""
+        capitals = text.upper()
+        if not face.capitals_only or len(capitals) != len(text) or not face.covers(capitals):
+            return text
+        known = self._charset is None or not self._charset.unknown(self._charset.normalize(capitals))
+        return capitals if known else text
 
     def _develop(self, drafts: Sequence[Draft]) -> list[Sample]:
         frames = develop(drafts, self._textures, _CPU).pixels.to(torch.uint8).permute(0, 2, 3, 1).numpy()

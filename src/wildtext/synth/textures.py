@@ -74,7 +74,8 @@ def _photographs(folder: Path, random: Random) -> list[Image]:
         raise DataError(f"no photographs (.jpg, .jpeg, .png) in {folder}")
     chosen = [paths[index] for index in random.permutation(len(paths))[:_PHOTOGRAPHED]]
     each = -(-_PHOTOGRAPHED // len(chosen))
-    return [piece for path in chosen for piece in _pieces(_open_photo(path), each, random)]
+    pieces = [piece for path in chosen for piece in _pieces(_open_photo(path), each, random)]
+    return pieces[:_PHOTOGRAPHED]
 
 
 def _open_photo(path: Path) -> pillow.Image:

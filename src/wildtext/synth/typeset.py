@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image as pillow
 
 from wildtext.errors import DataError
 from wildtext.images.effects import Drawn, Random
-from wildtext.synth.fonts import Typeface
+from wildtext.synth.typeface import Glyph, Typeface
 from wildtext.types import Floats
 
 Rectangle = tuple[float, float, float, float]
@@ -85,16 +86,29 @@ def typeset(text: str, face: Typeface, drawn: Drawn, random: Random) -> Line:
 def _run(text: str, face: Typeface, drawn: Drawn, random: Random) -> Iterator[_Placed | None]:
     """From left to right."""
     tracking = face.size * drawn["tracking"]["em"]
-    lifts = drawn["jitter"]["em"] * face.size * random.standard_normal(len(text)) if "jitter" in drawn else None
+    jitter = drawn.get("jitter", {"em": 0.0, "degrees": 0.0})
+    lifts, turns = random.standard_normal((2, len(text))) if "jitter" in drawn else np.zeros((2, len(text)))
     pen, before = 0.0, ""
     for index, character in enumerate(text):
         glyph = face.glyph(character)
         if before:
             pen += face.kerning(before, character) + tracking
-        lift = 0 if lifts is None else round(float(lifts[index]))
-        yield _Placed(glyph.ink, round(pen + glyph.left), glyph.top + lift) if glyph.ink.size else None
+        lift = jitter["em"] * face.size * float(lifts[index])
+        degrees = jitter["degrees"] * float(turns[index])
+        yield _placed(glyph, pen, lift, degrees) if glyph.ink.size else None
         pen += glyph.advance
         before = character
+
+
+def _placed(glyph: Glyph, pen: float, lift: float, degrees: float) -> _Placed:
+    x, y = pen + glyph.left, glyph.top + lift
+    if not degrees:
+        return _Placed(glyph.ink, round(x), round(y))
+    picture = pillow.fromarray(glyph.ink).rotate(degrees, pillow.Resampling.BILINEAR, expand=True)
+    left, top, right, bottom = picture.getbbox() or (0, 0, *picture.size)
+    height, width = glyph.ink.shape
+    x, y = x + (width - picture.width) / 2 + left, y + (height - picture.height) / 2 + top
+    return _Placed(np.asarray(picture)[top:bottom, left:right], round(x), round(y))
 
 
 def _stack(text: str, face: Typeface, gap: float) -> Iterator[_Placed | None]:
@@ -116,7 +130,7 @@ def _neighbours(text: str, face: Typeface, ink: Rectangle, sides: Sequence[float
     size = face.size
     letters = [letter for letter in f"{text}{'EARTNOLS' if text.isupper() else 'eartnols'}" if letter != " "]
     letters = [letter for letter in letters if face.covers(letter)]
-    baseline = {"x": size * random.uniform(0.15, 0.5), "y": size * random.uniform(0.85, 1.3)}
+    baseline = {"x": size * random.uniform(0.28, 0.6), "y": size * random.uniform(0.85, 1.3)}
     shift = ink[0] + size * random.uniform(-1, 1)
     starts = (
         (ink[0] - baseline["x"] - 1.5 * size, 0.0, 3),

@@ -154,7 +154,7 @@ class Warp:
     def _arc_radius(self, radians: float) -> float:
         """Of the circle that the middle of the text runs along, kept so large that letters do not meet inside."""
         radius = 2 * self.half_width / max(abs(radians), 1e-3)
-        return math.copysign(max(radius, 1.1), radians)
+        return math.copysign(max(radius, 1.5), radians)
 
 
 def _view(half_width: float, sag: float, amounts: dict[str, Any]) -> Points:
@@ -165,7 +165,7 @@ def _view(half_width: float, sag: float, amounts: dict[str, Any]) -> Points:
     turn = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
     tilt = np.eye(3)
     half_height = 1 + sag + abs(sin) * half_width * stretch
-    tilt[2] = amounts["tilt_x"] / (half_width * stretch), amounts["tilt_y"] / half_height, 1
+    tilt[2] = amounts["tilt_x"] / (half_width * stretch + 0.5), amounts["tilt_y"] / half_height, 1
     return np.asarray(tilt @ turn @ shape)
 
 

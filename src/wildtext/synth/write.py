@@ -32,7 +32,7 @@ from wildtext.data.files import format_boxes
 from wildtext.data.source import Progress, reason_of
 from wildtext.data.writer import Chunk, LmdbWriter, Skipped, State, WriteReport, begin, finish
 from wildtext.errors import DataError, SampleError, require
-from wildtext.synth.draws import Drawable, blocks, check_count
+from wildtext.synth.blocks import Drawable, blocks, check_count
 from wildtext.types import Sample
 
 Encoded = dict[str, bytes] | Skipped

@@ -61,7 +61,9 @@ class Vocabulary:
         self.characters = "".join(sorted(_characters([*words, *names.words])))
         own = "".join(sorted(_characters(words)))
         self.foreign = "".join(character for character in own if not character.isascii())
-        self.letters = "".join(character for character in own if character.isalpha() and character == character.lower())
+        letters = "".join(character for character in own if character.isalpha() and character == character.lower())
+        # A list of numbers has none.
+        self.letters = letters or "".join(own)
 
     def raw(self, random: Random) -> str:
         """A word as it stands in its list."""
