@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -131,12 +131,9 @@ class SyntheticWords:
     def samples(self, indices: Sequence[int]) -> list[Sample | SampleError]:
         """The samples of the given indices, in order, with the error in place of each that cannot be drawn."""
         results: list[Any] = [self._try_draft(index) for index in indices]
-        drafts = [(place, draft) for place, draft in enumerate(results) if isinstance(draft, Draft)]
-        # Words of like width are painted together: the frame is as wide as the widest.
-        drafts.sort(key=lambda pair: pair[1].layout.mask.shape[1])
-        for first in range(0, len(drafts), _TOGETHER):
-            group = drafts[first : first + _TOGETHER]
-            for (place, _), sample in zip(group, self._develop([draft for _, draft in group]), strict=True):
+        drafts = {place: draft for place, draft in enumerate(results) if isinstance(draft, Draft)}
+        for places in alike(drafts, _TOGETHER):
+            for place, sample in zip(places, self._develop([drafts[place] for place in places]), strict=True):
                 results[place] = sample
         return results
 
@@ -233,6 +230,30 @@ class SyntheticWords:
             rows, columns = picture_size(draft.capture)
             samples.append(draft.sample(np.ascontiguousarray(frame[:rows, :columns])).turned(-draft.layout.turns))
         return samples
+
+
+def alike(drafts: Mapping[int, Draft], most: int) -> Iterator[list[int]]:
+    """Groups of drafts of like width, since the frame of a group is as wide as its widest word.
+
+    Args:
+        drafts: by any number.
+        most: drafts in a group.
+
+    Yields:
+        The numbers of the drafts of each group.
+    """
+    group: list[int] = []
+    widest = 0.0
+    for number in sorted(drafts, key=lambda number: drafts[number].layout.mask.shape[1]):
+        width = drafts[number].layout.mask.shape[1]
+        if group and (len(group) == most or width > widest):
+            yield group
+            group = []
+        if not group:
+            widest = 1.25 * width + 16
+        group.append(number)
+    if group:
+        yield group
 
 
 def develop(drafts: Sequence[Draft], known: Textures, device: torch.device) -> Frames:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wildtext.images import Preprocessing
 from wildtext.images.fitting import fit, normalize
-from wildtext.synth import Draft, develop
+from wildtext.synth import Draft, alike, develop
 from wildtext.synth.textures import Textures
 from wildtext.training.loader import Delivery
 
@@ -35,10 +35,9 @@ def model_input(
     shares = torch.from_numpy(delivery.batch.valid_width).to(device)
     if delivery.drafts:
         assert surfaces is not None
-        ordered = sorted(delivery.drafts.items(), key=lambda item: item[1].layout.mask.shape[1])
-        for first in range(0, len(ordered), _TOGETHER):
-            rows, drafts = zip(*ordered[first : first + _TOGETHER], strict=True)
-            canvases[list(rows)] = _developed(drafts, preprocessing, surfaces, device)
+        for rows in alike(delivery.drafts, _TOGETHER):
+            drafts = [delivery.drafts[row] for row in rows]
+            canvases[rows] = _developed(drafts, preprocessing, surfaces, device)
     return normalize(canvases, shares, preprocessing)
 
 
