@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--peer", nargs="*", default=[], metavar="NAME=SOURCE", help="images of other engines")
     parser.add_argument("--only", nargs="*", default=[], help="names of the groups to run")
     parser.add_argument("--count", type=int, default=15_000, help="images in each set")
-    parser.add_argument("--steps", type=int, default=600, help="of 64 images, on each set")
+    parser.add_argument("--steps", type=int, default=500, help="of 64 images, on each set")
     parser.add_argument("--start-steps", type=int, default=800, help="of 64 images, of each of the two plain sets")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--device", default="auto")
