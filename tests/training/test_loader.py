@@ -17,6 +17,7 @@ from wildtext.config import CaptureOptions, LayoutOptions, SynthOptions
 from wildtext.data import open_source
 from wildtext.data.mixture import Ingredient, Mixture
 from wildtext.data.source import Source
+from wildtext.errors import DataError
 from wildtext.images import Fixed, Padded, Preprocessing
 from wildtext.synth import SyntheticWords
 from wildtext.synth.fonts import SHIPPED
@@ -163,3 +164,11 @@ def test_what_cannot_be_learnt_or_drawn_is_named_both_ways(tmp_path: Path) -> No
     assert_same_facts(whole[0], staged[0])
     assert any("broken.ttf" in message for message in whole[0].batch.skipped)
     assert len(whole[0].batch) + len(whole[0].batch.skipped) == 40
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_batch_that_cannot_be_made_ends_with_its_own_message(workers: int, tmp_path: Path) -> None:
+    (tmp_path / "broken.ttf").write_bytes(b"no font")
+    source = SyntheticWords(1, replace(OPTIONS, fonts=str(tmp_path)))
+    with pytest.raises(DataError, match=r"^none of 40 samples could be used; the first: synth#0: .*broken.ttf"):
+        delivered([source], Preprocessing(Fixed(32, 128)), two_stages=False, workers=workers)

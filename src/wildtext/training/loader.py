@@ -12,7 +12,7 @@ from wildtext.codecs import Codec
 from wildtext.data.collate import collate
 from wildtext.data.mixture import Mixture
 from wildtext.data.source import fetch
-from wildtext.errors import SampleError
+from wildtext.errors import SampleError, WildtextError
 from wildtext.images import Preprocessing
 from wildtext.synth import Draft, SyntheticWords
 from wildtext.types import Batch, Sample
@@ -31,14 +31,21 @@ class Delivery:
     drafts: dict[int, Draft]
 
 
-class _Deliveries(Dataset[Delivery]):
+class _Deliveries(Dataset["Delivery | WildtextError"]):
     def __init__(self, mixture: Mixture, preprocessing: Preprocessing, codecs: Sequence[Codec], two_stages: bool):
         self.mixture = mixture
         self.preprocessing = preprocessing
         self.codecs = codecs
         self.two_stages = two_stages
 
-    def __getitem__(self, number: int) -> Delivery:
+    def __getitem__(self, number: int) -> Delivery | WildtextError:
+        try:
+            return self._deliver(number)
+        except WildtextError as error:
+            # Raised in another process, it would come with the story of that process.
+            return error
+
+    def _deliver(self, number: int) -> Delivery:
         draws = self.mixture.draws(number)
         if not self.two_stages:
             return Delivery(collate(fetch(draws), self.preprocessing, self.codecs), {})
@@ -73,6 +80,9 @@ def deliveries(
     """Batches number `start` to `stop - 1` of a mixture, in order, whatever the number of processes.
 
     With `two_stages`, synthetic words come as drafts, for a device that paints faster than processors.
+
+    Raises:
+        DataError: none of the samples of a batch could be used.
     """
     loader = DataLoader(
         _Deliveries(mixture, preprocessing, codecs, two_stages),
@@ -84,7 +94,10 @@ def deliveries(
         # A generator of its own keeps the loader from drawing on torch's, whose state a resumed run takes up.
         generator=torch.Generator(),
     )
-    return iter(loader)
+    for delivery in loader:
+        if isinstance(delivery, WildtextError):
+            raise delivery
+        yield delivery
 
 
 def _one_thread(worker: int) -> None:
