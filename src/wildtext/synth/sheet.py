@@ -1,4 +1,4 @@
-"""Contact sheets: many crops in rows of one height, each with its label below."""
+"""Contact sheets: many crops in rows, each with its label below."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from PIL import ImageDraw, ImageFont
 from wildtext.types import Floats, Sample
 
 ROW_HEIGHT = 48
-"""Pixels; what every crop is scaled to."""
+"""Pixels; what every crop is scaled to, but tall ones, which would be too narrow to see."""
+
+_TALL = 1.5
+_TALL_WIDTH, _TALL_HEIGHT = 40, 240
+"""Pixels that a crop which is so many times higher than wide is scaled to, whichever it meets first."""
 
 WIDTH = 1600
 """Pixels; of a sheet."""
@@ -58,21 +62,26 @@ def sheet(rows: Sequence[Row], marks: Sequence[Colour] | None = None) -> pillow.
     Returns:
         An RGB picture, `WIDTH` pixels wide.
     """
-    pitch = ROW_HEIGHT + _LABEL_HEIGHT + _GAP
-    picture = pillow.new("RGB", (WIDTH, pitch * len(rows) + _GAP), _GROUND)
+    heights = [max(tile.height for tile in row) for row in rows]
+    picture = pillow.new("RGB", (WIDTH, sum(heights) + _GAP * (len(rows) + 1)), _GROUND)
     draw = ImageDraw.Draw(picture)
-    for number, row in enumerate(rows):
-        top, left = number * pitch + _GAP, _MARK + _GAP
+    top = _GAP
+    for number, (row, height) in enumerate(zip(rows, heights, strict=True)):
+        left = _MARK + _GAP
         if marks is not None:
-            draw.rectangle((0, top, _MARK - 1, top + pitch - _GAP - 1), fill=marks[number])
+            draw.rectangle((0, top, _MARK - 1, top + height - 1), fill=marks[number])
         for tile in row:
             picture.paste(tile, (left, top))
             left += tile.width + _GAP
+        top += height + _GAP
     return picture
 
 
-def scaled(image: pillow.Image, height: int = ROW_HEIGHT) -> pillow.Image:
-    """A picture brought to the given height, and made narrower still where it would not fit on a sheet."""
+def scaled(image: pillow.Image) -> pillow.Image:
+    """A picture at the size that it has on a sheet; made narrower where it would not fit."""
+    height = ROW_HEIGHT
+    if image.height > _TALL * image.width:
+        height = min(round(_TALL_WIDTH * image.height / image.width), _TALL_HEIGHT)
     width = min(max(round(image.width * height / image.height), 1), WIDTH - _MARK - 2 * _GAP)
     return image.resize((width, height), pillow.Resampling.BICUBIC)
 
@@ -84,9 +93,9 @@ def _tile(sample: Sample, boxes: bool) -> pillow.Image:
         zoom = np.array([crop.width / sample.image.shape[1], crop.height / sample.image.shape[0]], np.float32)
         _draw_boxes(crop, sample, zoom)
     width = min(max(crop.width, round(_font().getlength(sample.text)) + 1), WIDTH - _MARK - 2 * _GAP)
-    tile = pillow.new("RGB", (width, ROW_HEIGHT + _LABEL_HEIGHT), _GROUND)
+    tile = pillow.new("RGB", (width, crop.height + _LABEL_HEIGHT), _GROUND)
     tile.paste(crop, (0, 0))
-    ImageDraw.Draw(tile).text((0, ROW_HEIGHT + 1), sample.text, fill=_TEXT, font=_font())
+    ImageDraw.Draw(tile).text((0, crop.height + 1), sample.text, fill=_TEXT, font=_font())
     return tile
 
 
