@@ -5,13 +5,12 @@ The dataclasses below are the schema. A key that is not in them is an error that
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_type_hints
 
-from wildtext.config.synth import SynthOptions
+from wildtext.config.synth import SynthOptions, nearest
 from wildtext.errors import ConfigError
 
 T = TypeVar("T")
@@ -191,9 +190,7 @@ def from_dict(kind: type[T], values: dict[str, Any], *, where: str) -> T:
     arguments: dict[str, Any] = {}
     for key, value in values.items():
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-            raise ConfigError(f"{where}: unknown key {key!r}; {hint}")
+            raise ConfigError(f"{where}: unknown key {key!r}; {nearest(key, known)}")
         arguments[key] = _convert(hints[key], value, where=f"{where}: {key}")
     return kind(**arguments)
 

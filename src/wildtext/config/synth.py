@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from wildtext.errors import ConfigError
@@ -20,6 +21,12 @@ LABEL_KINDS = (
 
 CASE_STYLES = ("upper", "title", "lower", "mixed")
 """What `LabelOptions.cases` can name."""
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """What to say of a name that is not known: the nearest one that is, or all."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
 
 
 @dataclass(frozen=True)
@@ -69,9 +76,7 @@ class LabelOptions:
 def _check_shares(name: str, shares: dict[str, float], known: tuple[str, ...]) -> None:
     for key, share in shares.items():
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-            raise ConfigError(f"labels.{name} has unknown {key!r}; {hint}")
+            raise ConfigError(f"labels.{name} has unknown {key!r}; {nearest(key, known)}")
         if not 0 <= share < math.inf:
             raise ConfigError(f"labels.{name}.{key} is {share}, but must be at least 0")
     if not any(shares.values()):

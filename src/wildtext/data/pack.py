@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 from wildtext.data.files import format_boxes
 from wildtext.data.source import LabelledSource, Progress, reason_of
-from wildtext.data.writer import Chunk, LmdbWriter, Skipped, State, WriteReport, begin, clear, finish
+from wildtext.data.writer import Entry, LmdbWriter, Skipped, State, WriteReport, begin, clear, finish
 from wildtext.errors import DataError, ImageError, SampleError
 from wildtext.images import decode
 
@@ -72,31 +73,19 @@ def _fits(state: State, request: dict[str, Any], source: LabelledSource) -> bool
 
 def _pack_rest(writer: LmdbWriter, source: LabelledSource, state: State, progress: Progress | None) -> State:
     """Pack the samples that are left, chunk by chunk, and return the state at the end."""
-    chunk = Chunk()
-    while state.done < source.size:
-        _take(source, state, chunk)
-        if progress is not None:
-            progress(state.done, source.size)
-        if chunk.full:
-            writer.commit(chunk, state)
-            chunk = Chunk()
-    writer.commit(chunk, state)
-    if state.written:
-        writer.complete(state)
+    writer.store(_entries(source, state), state, source.size, progress)
     return state
 
 
-def _take(source: LabelledSource, state: State, chunk: Chunk) -> None:
-    """Put the next sample of the source into the chunk."""
-    index = state.done
-    state.labels = _add_label(state.labels, source, index)
-    try:
-        values = _fetch(source, index, check=state.request["check"])
-    except SampleError as error:
-        name = source.where(index)
-        chunk.skip(Skipped(name, reason_of(error, name)), state)
-    else:
-        chunk.add(values, state)
+def _entries(source: LabelledSource, state: State) -> Iterator[list[Entry]]:
+    """The samples of the source after those that the state counts, one by one; keeps its checksum of labels."""
+    for index in range(state.done, source.size):
+        state.labels = _add_label(state.labels, source, index)
+        try:
+            yield [_fetch(source, index, check=state.request["check"])]
+        except SampleError as error:
+            name = source.where(index)
+            yield [Skipped(name, reason_of(error, name))]
 
 
 def _fetch(source: LabelledSource, index: int, *, check: bool) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from wildtext.data.lmdb import COUNT, DATA, PART, sample_key
-from wildtext.data.source import kind_of
+from wildtext.data.source import Progress, kind_of
 from wildtext.errors import DataError, require
 
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ class Skipped:
     def kind(self) -> str:
         """The reason without what differs from sample to sample."""
         return kind_of(self.reason)
+
+
+Entry = dict[str, bytes] | Skipped
+"""The values of one sample by the kind of their key, e.g. ``{"image": ..., "label": ...}``, or why it is left out."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,36 @@ class LmdbWriter:
         if state is None or (self.part / SKIPPED).stat().st_size < state.skipped_bytes:
             return None
         return state
+
+    def store(
+        self, parts: Iterable[Iterable[Entry]], state: State, total: int, progress: Progress | None = None
+    ) -> None:
+        """Write what is left, committing now and then, and turn the LMDB into a data set.
+
+        Args:
+            parts: the samples after those that the state counts; after each part progress is told.
+            state: how far writing has come; brought up to date.
+            total: samples that there are, for the progress.
+            progress: is told how many samples are dealt with.
+
+        Raises:
+            DataError: the disk is full, or another process writes the same.
+        """
+        chunk = Chunk()
+        for part in parts:
+            for one in part:
+                if isinstance(one, Skipped):
+                    chunk.skip(one, state)
+                else:
+                    chunk.add(one, state)
+            if progress is not None:
+                progress(state.done, total)
+            if chunk.full:
+                self.commit(chunk, state)
+                chunk = Chunk()
+        self.commit(chunk, state)
+        if state.written:
+            self.complete(state)
 
     def commit(self, chunk: Chunk, state: State) -> None:
         """Write a chunk and the state after it.

@@ -126,7 +126,7 @@ class SyntheticWords:
         Raises:
             SampleError: no font has the characters of its label, or its font is broken.
         """
-        return self._develop([self.draft(index)])[0]
+        return self.finished(self.draft(index))
 
     def samples(self, indices: Sequence[int]) -> list[Sample | SampleError]:
         """The samples of the given indices, in order, with the error in place of each that cannot be drawn."""
@@ -173,6 +173,10 @@ class SyntheticWords:
             raise DataError(f"{message}; {advice}")
         if missing:
             log.warning("%s; words with them are not drawn", message)
+
+    def finished(self, draft: Draft) -> Sample:
+        """The sample of a draft of this source."""
+        return self._develop([draft])[0]
 
     def _try_draft(self, index: int) -> Draft | SampleError:
         try:

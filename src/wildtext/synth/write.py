@@ -30,13 +30,10 @@ from PIL import Image as pillow
 
 from wildtext.data.files import format_boxes
 from wildtext.data.source import Progress, reason_of
-from wildtext.data.writer import Chunk, LmdbWriter, Skipped, State, WriteReport, begin, finish
+from wildtext.data.writer import Entry, LmdbWriter, Skipped, State, WriteReport, begin, finish
 from wildtext.errors import DataError, SampleError, require
 from wildtext.synth.blocks import Drawable, blocks, check_count
 from wildtext.types import Sample
-
-Encoded = dict[str, bytes] | Skipped
-"""The values of one sample by the kind of their key, or why it is left out."""
 
 _AHEAD = 3
 """Blocks for each worker that are drawn before they are needed."""
@@ -82,7 +79,7 @@ def write(
         state = _resume(writer, request)
         resumed = state.done
         with closing(_encoded(source, list(blocks(resumed, count)), workers)) as encoded:
-            _store(writer, encoded, state, count, progress)
+            writer.store(encoded, state, count, progress)
     return finish(part, out, state, name=source.name, resumed=resumed)
 
 
@@ -110,27 +107,7 @@ def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") 
             yield f"{prefix}{key} was {was!r} and is {is_now!r}"
 
 
-def _store(
-    writer: LmdbWriter, encoded: Iterator[list[Encoded]], state: State, count: int, progress: Progress | None
-) -> None:
-    chunk = Chunk()
-    for block in encoded:
-        for one in block:
-            if isinstance(one, Skipped):
-                chunk.skip(one, state)
-            else:
-                chunk.add(one, state)
-        if progress is not None:
-            progress(state.done, count)
-        if chunk.full:
-            writer.commit(chunk, state)
-            chunk = Chunk()
-    writer.commit(chunk, state)
-    if state.written:
-        writer.complete(state)
-
-
-def _encode(source: Drawable, indices: Sequence[int]) -> list[Encoded]:
+def _encode(source: Drawable, indices: Sequence[int]) -> list[Entry]:
     """Draw a block of samples and bring each to the form in which it is stored."""
     return [
         Skipped(name, reason_of(drawn, name)) if isinstance(drawn, SampleError) else _values(drawn)
@@ -150,7 +127,7 @@ def _values(sample: Sample) -> dict[str, bytes]:
     return values
 
 
-def _encoded(source: Drawable, todo: Sequence[range], workers: int) -> Generator[list[Encoded]]:
+def _encoded(source: Drawable, todo: Sequence[range], workers: int) -> Generator[list[Entry]]:
     """The blocks in order, drawn ahead by the workers."""
     if workers == 0:
         with _one_thread():
@@ -160,7 +137,7 @@ def _encoded(source: Drawable, todo: Sequence[range], workers: int) -> Generator
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(workers, len(todo) or 1), context, _start_worker, (source,))
     try:
-        pending: deque[Future[list[Encoded]]] = deque()
+        pending: deque[Future[list[Entry]]] = deque()
         for indices in todo:
             pending.append(pool.submit(_work, indices))
             if len(pending) > _AHEAD * workers:
@@ -206,5 +183,5 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(indices: Sequence[int]) -> list[Encoded]:
+def _work(indices: Sequence[int]) -> list[Entry]:
     return _encode(_sources[0], indices)

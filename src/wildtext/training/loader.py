@@ -62,7 +62,7 @@ def _draft(source: SyntheticWords, index: int) -> Draft | Sample | SampleError:
     """Stage one; the whole sample if text runs down or up in it, which is turned after it is painted."""
     try:
         draft = source.draft(index)
-        return source[index] if draft.layout.turns else draft
+        return source.finished(draft) if draft.layout.turns else draft
     except SampleError as error:
         return error
 
