@@ -116,7 +116,8 @@ class Prediction:
         confidence: the model's probability of exactly this text, in [0, 1] (calibrated if the bundle is).
         characters: one entry per character of `text`.
         alternatives: other readings, most probable first; only as many as were asked for.
-        scores: further scores by name, e.g. the score of the reference project of an imported model.
+        scores: further scores by name: the score of the reference project of an imported model; the confidence of each
+            head where several compete.
         rotation: by how many degrees the image was turned counter-clockwise before it was read: 0, 90 or 270.
             Spans of characters run along the width of the turned image.
     """

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from tests.oracles import weights_recipe
+from tests.oracles.goldens import assert_close, digest_matches, fake_checkpoint, golden
 from wildtext.charset import Charset
 from wildtext.codecs import CTC
 from wildtext.errors import BundleError, ConfigError
 from wildtext.models import Model, build
 from wildtext.models.dtrb import DTRB, DTRBConfig
 from wildtext.models.tps import Rectified, Rectifier, edge_points
-from wildtext.weights.importers.dtrb import dtrb_state_dict
+from wildtext.weights.importers.dtrb import CLOVAAI_DTRB
 
-ORACLES = Path(__file__).parents[1] / "oracles"
 CHARSET = Charset.named("36")
 PARAMETERS = {
     "crnn": 8_451_621,
@@ -33,24 +28,11 @@ PARAMETERS = {
 SMALL: dict[str, Any] = {"channels": 32, "hidden": 16, "localisation": (8, 8, 16, 16)}
 
 
-@cache
-def oracle(name: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """An oracle's spec and its fake checkpoint."""
-    return weights_recipe.load(ORACLES / name)
-
-
-def golden(name: str, file: str = "golden") -> dict[str, Tensor]:
-    return load_file(ORACLES / name / f"{file}.safetensors")
-
-
-def checkpoint(name: str) -> dict[str, Tensor]:
-    return {key: torch.from_numpy(array) for key, array in oracle(name)[1].items()}
-
-
 def imported(preset: str) -> Model:
     """A preset with the weights of its oracle."""
-    model = build(preset, CHARSET)
-    model.load_state_dict(dtrb_state_dict(checkpoint(f"dtrb_{preset}")))
+    found = CLOVAAI_DTRB.convert(fake_checkpoint(f"dtrb_{preset}"), None)
+    model = build(found.architecture, found.charset, found.sizes)
+    model.load_state_dict(found.weights)
     return model.eval()
 
 
@@ -62,11 +44,6 @@ def intermediate(model: Model) -> dict[str, Any]:
         if part is not None:
             part.register_forward_hook(lambda _module, _inputs, output, name=name: seen.update({name: output}))
     return seen
-
-
-def assert_close(got: Tensor, wanted: Tensor, tolerance: float = 1e-4) -> None:
-    assert got.shape == wanted.shape
-    assert (got - wanted).abs().max() <= tolerance * wanted.abs().max()
 
 
 def assert_straight(got: Tensor, wanted: Tensor) -> None:
@@ -85,8 +62,7 @@ def assert_steps_close(got: Tensor, wanted: Tensor) -> None:
 
 @pytest.mark.parametrize("name", ["dtrb_crnn", "dtrb_rare", "dtrb_trba", "tps_grid"])
 def test_fake_weights_are_those_of_the_oracle(name: str) -> None:
-    spec, weights = oracle(name)
-    assert weights_recipe.digest(weights, spec["weights"]["overrides"]) == spec["weights"]["sha256"]
+    assert digest_matches(name)
 
 
 @pytest.mark.parametrize("preset", PARAMETERS)
@@ -198,16 +174,11 @@ def test_attention_is_a_distribution_over_the_columns(preset: str) -> None:
     torch.testing.assert_close(maps["attention"].sum((2, 3)), torch.ones(2, 26))
 
 
-def test_importer_takes_names_without_the_prefix() -> None:
-    bare = {name.removeprefix("module."): tensor for name, tensor in checkpoint("dtrb_crnn").items()}
-    assert dtrb_state_dict(bare).keys() == build("crnn", CHARSET).state_dict().keys()
-
-
 def test_importer_lists_what_is_missing_and_unexpected() -> None:
-    tensors = checkpoint("dtrb_crnn")
-    tensors["module.Prediction.scale"] = tensors.pop("module.Prediction.bias")
+    tensors = fake_checkpoint("dtrb_crnn")
+    tensors["Prediction.scale"] = tensors.pop("Prediction.bias")
     with pytest.raises(BundleError, match=r"missing Prediction\.bias; unexpected Prediction\.scale"):
-        dtrb_state_dict(tensors)
+        CLOVAAI_DTRB.convert(tensors, None)
 
 
 @pytest.mark.parametrize(

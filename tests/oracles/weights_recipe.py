@@ -31,10 +31,16 @@ _WHOLE_EMBEDDINGS = {"cls_token", "dist_token", "pos_embed", "position_embedding
 _SHIFTS = {"mean": 0.0, "bias": 0.0, "var": 1.0, "norm": 1.0}
 
 
-def load(folder: Path) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The spec of an oracle and the fake checkpoint that it describes."""
+def load(folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, Array]]]:
+    """The spec of an oracle and the fake checkpoint that it describes, by part: "" where it is one file."""
     spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
-    return spec, checkpoint(spec["weights"])
+    return spec, {part: checkpoint(weights) for part, weights in parts(spec).items()}
+
+
+def parts(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The listing of each file of a checkpoint."""
+    found: dict[str, dict[str, Any]] = spec["weights"].get("parts", {"": spec["weights"]})
+    return found
 
 
 def checkpoint(weights: dict[str, Any]) -> dict[str, Array]:

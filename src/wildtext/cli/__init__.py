@@ -33,6 +33,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "train": train_command(),
     "evaluate": models.evaluate,
     "export": models.export,
+    "import": models.import_weights,
     "data pack": data.pack,
     "data inspect": data.inspect,
     "synth preview": synth.preview_command(),

@@ -146,3 +146,37 @@ def export(
     write(find(model, suffix=".safetensors"), out)
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, agrees with torch in text and logits at batch 1, 2 and 7")
     return OK
+
+
+def import_weights(
+    arguments: Annotated[Positional[tuple[str, ...]], arg(metavar="[SOURCE] CHECKPOINT... OUT.safetensors")],
+    /,
+    *,
+    charset: str = "",
+) -> int:
+    """Turn a checkpoint of another project into a bundle to read with, to go on training with, or to export.
+
+    SOURCE is clovaai-dtrb, srn-pytorch, paddleocr-srn, paddleocr-robustscanner, mmocr-robustscanner, bai-shang,
+    mgp-str, mgp-str-hf or acds-str; left out, it is guessed from the names of the tensors.
+
+    Args:
+        arguments: The project, the file or files of the checkpoint, and the bundle to write.
+        charset: The characters that it writes, a name or a file with one a line, where the project has several sets.
+    """
+    require("torch", extra="train")
+    from wildtext.weights.bundle import save_model
+    from wildtext.weights.importers import SOURCES, import_checkpoint
+
+    source, *files = arguments if arguments[:1] and arguments[0] in {*SOURCES, "auto"} else ("auto", *arguments)
+    if len(files) < 2:
+        raise ConfigError("name the checkpoint to read, and then the .safetensors bundle to write")
+    out = Path(files.pop())
+    if out.suffix != ".safetensors":
+        raise ConfigError(f"the bundle to write comes last and ends with .safetensors, not {out.name!r}")
+    model, bundle = import_checkpoint(source, [Path(file) for file in files], charset=charset)
+    save_model(out, model, bundle, exact=True)
+    print(f"{bundle.origin}")
+    print(f"  architecture  {bundle.architecture}, {bundle.parameters:,} parameters")
+    print(f"  charset       {bundle.charset.name} ({len(bundle.charset)} characters)")
+    print(f"{out}: {out.stat().st_size / 1e6:.1f} MB; read with it: wildtext read --model {out} IMAGES")
+    return OK

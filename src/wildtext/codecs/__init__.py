@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from wildtext.charset import Charset
 from wildtext.codecs.ctc import CTC
+from wildtext.codecs.reference_scores import RULES, reference_score
 from wildtext.codecs.sequence import Sequence
 from wildtext.errors import BundleError
 from wildtext.types import Floats, Prediction
 
-__all__ = ["CTC", "Codec", "Sequence", "codec_from_dict", "log_softmax"]
+__all__ = ["CTC", "RULES", "Codec", "Sequence", "codec_from_dict", "log_softmax", "reference_score"]
 
 
 class Codec(Protocol):
@@ -46,6 +47,9 @@ class Codec(Protocol):
         `valid_width` is the share of the canvas that holds the image; `maps` are what the model shows beside its
         logits, of this image.
         """
+
+    def ended(self, log_probabilities: Floats) -> bool:
+        """Whether the reading of (T, C) log probabilities came to an end, or the slots ran out before."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `codec_from_dict` takes them back."""

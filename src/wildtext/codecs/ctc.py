@@ -113,6 +113,10 @@ class CTC:
             alternatives=tuple(Alternative(self._text(ids), readings[ids]) for ids in ranked[1:top]),
         )
 
+    def ended(self, log_probabilities: Floats) -> bool:
+        """Always true: the text is over with the last column."""
+        return True
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {"kind": "ctc", "steps": self.steps}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wildtext.charset import Charset
-from wildtext.codecs.spans import Span, centre
+from wildtext.codecs.slots import END, best_path, other_texts
+from wildtext.codecs.spans import attention_spans
 from wildtext.errors import CharsetError
-from wildtext.types import Alternative, Character, Floats, Prediction
-
-_END = 0
-"""The end token where the columns are in the order of `decode`; character i is column i + 1."""
+from wildtext.types import Character, Floats, Prediction
 
 
 @dataclass(frozen=True)
@@ -23,15 +20,20 @@ class Sequence:
     """The codec of heads that write one character after another.
 
     Target ids are ``[begin] characters [end] padding``; a head without a begin token (`begin` None) leaves it out.
-    Its logits say what follows the begin token: T slots, of which the first `len(text)` are characters, then the end.
+    Its logits say what follows the begin token: slots, of which the first `len(text)` are characters, then the end.
 
     Attributes:
         charset: the characters.
-        max_length: longest label, in characters; a head has at least one slot more, for the end.
+        max_length: longest label, in characters.
         classes: number of classes C, special tokens included.
         first: id of the first character; character i is class `first + i`.
-        begin, end, pad: ids of the special tokens; pad may equal begin.
+        begin, end, pad: ids of the special tokens; pad may equal begin. Where it equals the end, a head learns to fill
+            up with it; otherwise padding is no part of what it learns.
         unknown: id for characters outside the charset; None forbids them.
+        slots: slots that are read; 0 stands for one more than `max_length`, for the end. A label that fills all slots
+            has no end token.
+        skip: slots that the head has in front of those, and that are not read.
+        silent: ids that a slot may hold and that write nothing. With the end among them a text goes on behind it.
     """
 
     charset: Charset
@@ -42,6 +44,15 @@ class Sequence:
     end: int
     pad: int
     unknown: int | None = None
+    slots: int = 0
+    skip: int = 0
+    silent: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "slots", self.slots or self.max_length + 1)
+        object.__setattr__(self, "silent", tuple(self.silent))
+        if self.slots < self.max_length:
+            raise CharsetError(f"{self.slots} slots cannot hold labels of {self.max_length} characters")
 
     @classmethod
     def dtrb(cls, charset: Charset, max_length: int = 25) -> Sequence:
@@ -61,20 +72,20 @@ class Sequence:
     def encode(self, texts: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Target ids (N, L) and lengths (N,), begin and end tokens included, of normalised labels.
 
-        L is the same for every batch: `max_length` and the special tokens.
+        L is the same for every batch: the slots, and the begin token in front of them.
 
         Raises:
             CharsetError: a label is too long or outside the charset; the message names it.
         """
         lead = [] if self.begin is None else [self.begin]
-        ids = np.full((len(texts), len(lead) + self.max_length + 1), self.pad, np.int64)
+        ids = np.full((len(texts), len(lead) + self.slots), self.pad, np.int64)
         lengths = np.zeros(len(texts), np.int64)
         for number, (row, text) in enumerate(zip(ids, texts, strict=True)):
             if text and (problem := self.problem(text)):
                 raise CharsetError(f"label {text!r}: {problem}")
-            tokens = [*lead, *map(self._id, text), self.end]
+            tokens = [*lead, *map(self._id, text), self.end][: len(row)]
             row[: len(tokens)] = tokens
-            lengths[number] = len(tokens)
+            lengths[number] = len(row) if self.pad == self.end else len(tokens)
         return ids, lengths
 
     def decode(
@@ -99,30 +110,42 @@ class Sequence:
             maps: ``attention`` (T, h, w) gives the characters their spans, and ``column_x`` (w,) tells where in the
                 image each column of the attention looks; without attention a span is the whole width.
         """
-        # Columns are put in the order end, characters: other tokens are out of reach, whatever their ids, and a slot
-        # where nothing else is possible ends the text.
-        columns = [self.end, *range(self.first, self.first + len(self.charset))]
-        scores = log_probabilities[:, columns].astype(np.float64)
-        ids = scores.argmax(axis=1)
-        ends = np.flatnonzero(ids == _END)
-        length = int(ends[0]) if len(ends) else len(ids)
-        best = tuple(ids[: length + 1].tolist())
-        spans = _spans(maps or {}, length, valid_width)
+        scores = self._reachable(log_probabilities)
+        best = best_path(scores, stops=self._stops)
+        written = [slot for slot, column in enumerate(best) if self._writes(column)]
+        spans = attention_spans(maps or {}, [self.skip + slot for slot in written], valid_width)
         steps = np.exp(np.minimum(scores[np.arange(len(best)), list(best)], 0.0))
         return Prediction(
             text=self._text(best),
             confidence=float(steps.prod()),
             characters=tuple(
-                Character(self.charset.characters[index - 1], float(probability), start, end)
-                for index, probability, (start, end) in zip(best, steps, spans, strict=False)
+                Character(self.charset.characters[best[slot] - 1], float(steps[slot]), start, end)
+                for slot, (start, end) in zip(written, spans, strict=True)
             ),
-            alternatives=tuple(self._others(scores, best, top - 1)),
+            alternatives=tuple(other_texts(scores, best, self._text, top - 1, stops=self._stops)),
         )
+
+    def ended(self, log_probabilities: Floats) -> bool:
+        """Whether an end token was written; a text without one may be cut off."""
+        return END in best_path(self._reachable(log_probabilities), stops=self._stops)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        names = ("max_length", "classes", "first", "begin", "end", "pad", "unknown")
+        names = ("max_length", "classes", "first", "begin", "end", "pad", "unknown", "slots", "skip", "silent")
         return {"kind": "sequence", **{name: getattr(self, name) for name in names}}
+
+    @property
+    def _stops(self) -> bool:
+        return self.end not in self.silent
+
+    def _reachable(self, log_probabilities: Floats) -> NDArray[np.float64]:
+        """The slots that are read, with columns in the order end, characters, silent ids.
+
+        Other tokens are out of reach, whatever their ids, and a slot where nothing else is possible ends the text.
+        """
+        silent = [index for index in self.silent if index != self.end]
+        columns = [self.end, *range(self.first, self.first + len(self.charset)), *silent]
+        return log_probabilities[self.skip :, columns].astype(np.float64)
 
     def _id(self, character: str) -> int:
         index = self.charset.ids.get(character)
@@ -131,51 +154,8 @@ class Sequence:
             return self.unknown
         return self.first + index
 
-    def _text(self, ids: tuple[int, ...]) -> str:
-        return "".join(self.charset.characters[index - 1] for index in ids if index != _END)
+    def _text(self, columns: tuple[int, ...]) -> str:
+        return "".join(self.charset.characters[column - 1] for column in columns if self._writes(column))
 
-    def _others(self, scores: NDArray[np.float64], best: tuple[int, ...], count: int) -> list[Alternative]:
-        """The most probable other sequences, found best first."""
-        if count <= 0:
-            return []
-        # Best-first search is exact when a prefix is scored with the best that could still follow it.
-        best_after = [0.0]
-        for row in scores[::-1]:
-            onward = float(row[_END + 1 :].max()) + best_after[0]
-            best_after.insert(0, max(float(row[_END]), onward))
-        heap: list[tuple[float, float, tuple[int, ...]]] = [(-best_after[0], 0.0, ())]
-        found: list[Alternative] = []
-        while heap and len(found) < count:
-            _, score, ids = heapq.heappop(heap)
-            slot = len(ids)
-            if slot == len(scores) or (ids and ids[-1] == _END):
-                if ids != best:
-                    found.append(Alternative(self._text(ids), float(np.exp(min(score, 0.0)))))
-                continue
-            # The n-th best sequence needs no character beyond a slot's n-th best; an end it may need wherever it ranks,
-            # as it spares all slots that follow.
-            characters = np.argsort(-scores[slot, _END + 1 :], kind="stable")[: count + 1] + 1
-            for index in (_END, *characters.tolist()):
-                grown = score + float(scores[slot, index])
-                rest = 0.0 if index == _END else best_after[slot + 1]
-                if np.isfinite(grown + rest):
-                    heapq.heappush(heap, (-(grown + rest), grown, (*ids, index)))
-        return found
-
-
-def _spans(maps: dict[str, Floats], length: int, valid_width: float) -> list[Span]:
-    """Where each character was looked for: the columns around its attention peak that hold at least half of it."""
-    if "attention" not in maps:
-        return [(0.0, 1.0)] * length
-    columns = maps["attention"].sum(axis=1)
-    width = columns.shape[1]
-    spans: list[Span] = []
-    for weights in columns[:length]:
-        peak = int(weights.argmax())
-        strong = weights >= weights[peak] / 2
-        first = peak - int(np.argmin(strong[peak::-1])) + 1 if not strong[: peak + 1].all() else 0
-        last = peak + int(np.argmin(strong[peak:])) - 1 if not strong[peak:].all() else width - 1
-        column_x, half = maps.get("column_x"), 0.5 / (width * valid_width)
-        left, right = (centre(column, column, width, valid_width, column_x) for column in (first, last))
-        spans.append((max(min(left, right) - half, 0.0), min(max(left, right) + half, 1.0)))
-    return spans
+    def _writes(self, column: int) -> bool:
+        return END < column <= len(self.charset)

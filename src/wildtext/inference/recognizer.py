@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as pillow
 
-from wildtext.codecs import log_softmax
+from wildtext.codecs import log_softmax, reference_score
 from wildtext.errors import ConfigError, ImageError
 from wildtext.images import ImageLike, decode
 from wildtext.inference.runtimes import Runtime
-from wildtext.types import Prediction
+from wildtext.types import Floats, Prediction
 from wildtext.weights.bundle import Bundle
 
 
@@ -100,14 +100,31 @@ class Recognizer:
         shares = np.array([view.valid_width for view in views], np.float32)
         images = self.bundle.preprocessing.normalize(np.stack([view.canvas for view in views]), shares)
         raw = self.runtime.run(images, shares)
-        scores = log_softmax(raw.logits[self.bundle.primary], self.bundle.temperature)
-        codec = self.bundle.codecs[self.bundle.primary]
+        heads = self.bundle.fused or (self.bundle.primary,)
+        scores = {head: log_softmax(raw.logits[head], self.bundle.temperature) for head in heads}
         readings = []
         for row, view in enumerate(views):
             maps = {name: values[row] for name, values in raw.maps.items()}
-            reading = codec.decode(scores[row], top=top, valid_width=float(shares[row]), maps=maps)
+            of_view = {head: values[row] for head, values in scores.items()}
+            reading = self._decode(of_view, maps, top, float(shares[row]))
             readings.append(replace(reading, rotation=view.angle))
         return readings
+
+    def _decode(self, scores: dict[str, Floats], maps: dict[str, Floats], top: int, valid_width: float) -> Prediction:
+        """The reading of one image from the log probabilities (T, C) of the heads that are read."""
+        bundle = self.bundle
+        readings: dict[str, Prediction] = {}
+        for head, values in scores.items():
+            own = f"attention.{head}"
+            shown = {**maps, "attention": maps[own]} if own in maps else maps
+            readings[head] = bundle.codecs[head].decode(values, top=top, valid_width=valid_width, maps=shown)
+        # A text that the slots were too few for loses against one that came to its end.
+        best = max(readings, key=lambda head: (bundle.codecs[head].ended(scores[head]), readings[head].confidence))
+        opinions = {head: reading.confidence for head, reading in readings.items()} if bundle.fused else {}
+        printed = {
+            name: reference_score(rule, scores[best], bundle.codecs[best]) for name, rule in bundle.scores.items()
+        }
+        return replace(readings[best], scores={**opinions, **printed})
 
 
 _ONE = (str, bytes, bytearray, memoryview, os.PathLike, pillow.Image, np.ndarray)

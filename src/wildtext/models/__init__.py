@@ -9,11 +9,11 @@ from typing import Any
 from wildtext.charset import Charset
 from wildtext.errors import ConfigError
 from wildtext.images import Fixed, Preprocessing
-from wildtext.models.contract import Head, Model, Output
+from wildtext.models.contract import Head, MapLoss, Model, Output
 from wildtext.models.dtrb import DTRB, DTRBConfig
 from wildtext.models.wildnet import WildNet, WildNetConfig
 
-__all__ = ["MODELS", "Head", "Model", "Output", "Preset", "build"]
+__all__ = ["MODELS", "Head", "MapLoss", "Model", "Output", "Preset", "build"]
 
 
 @dataclass(frozen=True)

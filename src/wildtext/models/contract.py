@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor, nn
@@ -30,13 +31,28 @@ class Head:
 
 
 @dataclass(frozen=True)
+class MapLoss:
+    """How training supervises a map.
+
+    Attributes:
+        loss: name in `wildtext.training.losses.MAP_LOSSES`.
+        weight: factor of its loss.
+    """
+
+    loss: str
+    weight: float
+
+
+@dataclass(frozen=True)
 class Output:
     """What a forward pass gives.
 
     Attributes:
         logits: per head (N, T, C), or (N, V, T, C) in training where a head sees V views of a label.
         maps: what a person may want to look at or a loss may supervise: ``attention`` (N, T, h, w) sums to 1 over
-            (h, w); ``column_x`` (N, w) says where in the canvas, as a share of its width, a feature column looks.
+            (h, w), and is called ``attention.<head>`` where heads look at different places; ``column_x`` (N, w) says
+            where in the canvas, as a share of its width, a feature column looks; ``core_area`` (N, 1, H, W) has the
+            logits of lying in the middle of a character.
         targets: per head with several views, the ids (N, V, L) that belong to its logits.
     """
 
@@ -54,11 +70,16 @@ class Model(nn.Module):
         config: frozen dataclass of sizes; with the charset it rebuilds the model.
         heads: the outputs by name.
         primary: name of the head that is read.
+        fused: heads whose readings compete: the most confident one wins, the first among equals. Empty where the
+            primary head alone is read.
+        supervised: maps that training supervises, by name.
     """
 
     config: Any
     heads: Mapping[str, Head]
     primary: str
+    fused: tuple[str, ...] = ()
+    supervised: Mapping[str, MapLoss] = MappingProxyType({})
 
     @abstractmethod
     def forward(

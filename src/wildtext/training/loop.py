@@ -214,7 +214,7 @@ class Run:
         half = self.recipe.loop.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             output = model(images, shares, {name: target.ids for name, target in targets.items()})
-        return total_loss(output, targets, model.heads)
+        return total_loss(output, targets, model, batch.boxes)
 
     def _describe(self, bundle: Bundle, accuracy: dict[str, float]) -> Bundle:
         training = {

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wildtext.charset import Charset
-from wildtext.codecs import Codec, codec_from_dict
+from wildtext.codecs import RULES, Codec, codec_from_dict
 from wildtext.errors import BundleError, WildtextError, require
 from wildtext.images import Preprocessing
 
@@ -36,8 +36,11 @@ class Bundle:
         charset: the characters that it writes.
         codecs: per head that is read, how its classes map to text.
         primary: the head that readings come from.
+        fused: heads whose readings compete, see `wildtext.models.Model`; empty where the primary head alone is read.
         preprocessing: how images become its input.
         temperature: divides the logits, for calibrated confidence.
+        scores: for imported weights, the score that the reference project prints: its name in `Prediction.scores`, and
+            the rule in `wildtext.codecs.RULES`.
         parameters: number of trained values.
         accuracy: measured word accuracy in percent, by data set.
         training: how it was trained: recipe, steps, images seen, hours, device.
@@ -51,7 +54,9 @@ class Bundle:
     codecs: dict[str, Codec]
     primary: str
     preprocessing: Preprocessing
+    fused: tuple[str, ...] = ()
     temperature: float = 1.0
+    scores: dict[str, str] = field(default_factory=dict)
     parameters: int = 0
     accuracy: dict[str, float] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
@@ -68,6 +73,7 @@ class Bundle:
             charset=heads[model.primary].codec.charset,
             codecs={name: head.codec for name, head in heads.items()},
             primary=model.primary,
+            fused=model.fused,
             preprocessing=preprocessing,
             parameters=sum(parameter.numel() for parameter in model.parameters()),
             **facts,
@@ -98,9 +104,12 @@ class Bundle:
             charset = Charset.from_dict(values.pop("charset"))
             codecs = {name: codec_from_dict(codec, charset) for name, codec in values.pop("codecs").items()}
             preprocessing = Preprocessing.from_dict(values.pop("preprocessing"))
-            bundle = cls(charset=charset, codecs=codecs, preprocessing=preprocessing, **values)
-            if bundle.primary not in codecs or not 0 < bundle.temperature < math.inf:
-                raise ValueError(f"primary = {bundle.primary!r}, temperature = {bundle.temperature}")
+            fused = tuple(values.pop("fused", ()))
+            bundle = cls(charset=charset, codecs=codecs, preprocessing=preprocessing, fused=fused, **values)
+            if not {bundle.primary, *fused} <= codecs.keys() or not 0 < bundle.temperature < math.inf:
+                raise ValueError(f"primary {bundle.primary!r}, fused {fused}, temperature {bundle.temperature}")
+            if unknown := set(bundle.scores.values()) - RULES.keys():
+                raise ValueError(f"unknown scores {unknown}")
             return bundle
         except BundleError:
             raise
@@ -129,7 +138,7 @@ def read_safetensors_header(path: Path) -> Bundle:
     return Bundle.from_json(metadata[KEY], path)
 
 
-def save_model(path: Path, model: Model, bundle: Bundle) -> None:
+def save_model(path: Path, model: Model, bundle: Bundle, *, exact: bool = False) -> None:
     """Write a `.safetensors` bundle, atomically.
 
     Matrices and kernels are stored as float16; vectors (biases, statistics of normalisation) stay float32.
@@ -138,6 +147,7 @@ def save_model(path: Path, model: Model, bundle: Bundle) -> None:
         path: where to.
         model: its weights.
         bundle: its description.
+        exact: store all as they are, for weights of others that shall compute what they did there.
 
     Raises:
         BundleError: the disk refused; what was there before is untouched.
@@ -146,7 +156,7 @@ def save_model(path: Path, model: Model, bundle: Bundle) -> None:
     safetensors = require("safetensors.torch", extra="train")
     tensors = {}
     for name, tensor in model.state_dict().items():
-        shrink = tensor.is_floating_point() and tensor.ndim > 1
+        shrink = tensor.is_floating_point() and tensor.ndim > 1 and not exact
         tensors[name] = tensor.detach().to("cpu", torch.float16 if shrink else tensor.dtype).contiguous()
     unfinished = path.with_name(path.name + ".part")
     try:

@@ -2,43 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from torch import Tensor
 
+from wildtext.charset import Charset
 from wildtext.errors import BundleError
+from wildtext.images import Fixed, Preprocessing
+from wildtext.models import MODELS
+from wildtext.weights.importers.contract import Imported, Source, known_charset, renamed
 
+_PROJECT = "deep-text-recognition-benchmark"
 _NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 _LINEAR = ("weight", "bias")
 _CELL = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 _LSTM = tuple(f"{leaf}_l0{direction}" for direction in ("", "_reverse") for leaf in _CELL)
 _CONSTANTS = "Transformation.GridGenerator."
-_SHOWN = 12
+_FAMILY = ("crnn", "rare", "star-net", "rosetta", "trba")
+_HEIGHT = 32
 
 
-def dtrb_state_dict(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the tensors of a checkpoint of Baek et al.'s benchmark.
+def _recognises(names: Collection[str]) -> bool:
+    return any(name.startswith("FeatureExtraction.ConvNet.") for name in names) and "Prediction.GSRM" not in names
 
-    Args:
-        tensors: by the reference's names, with or without the ``module.`` of DataParallel. Which slots it fills
-            (TPS or none, VGG or ResNet, BiLSTM or none, CTC or attention) is seen from the names.
 
-    Returns:
-        The state dict of a `DTRB` with the same slots.
+def _convert(tensors: Mapping[str, Tensor], charset: Charset | None) -> Imported:
+    """Any combination of TPS or none, VGG or ResNet, BiLSTM or none, CTC or attention; seen from the names.
 
-    Raises:
-        BundleError: tensors are missing, or some belong to no slot; the message lists both.
+    Special tokens: CTC has its blank at 0; attention has [GO] at 0 and [s] at 1.
     """
-    given = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-    given = {name: tensor for name, tensor in given.items() if not name.startswith(_CONSTANTS)}
-    names = _names(given)
-    missing, unexpected = names.keys() - given.keys(), given.keys() - names.keys()
-    if missing or unexpected:
-        raise BundleError(
-            "this is not a checkpoint of deep-text-recognition-benchmark with VGG or ResNet: "
-            f"missing {_listed(missing)}; unexpected {_listed(unexpected)}"
-        )
-    return {names[name]: tensor for name, tensor in given.items()}
+    if any("GRCL" in name or "convRNN" in name for name in tensors):
+        raise BundleError(f"this checkpoint of {_PROJECT} has the RCNN trunk, which wildtext does not have")
+    weights = renamed(
+        {name: tensor for name, tensor in tensors.items() if not name.startswith(_CONSTANTS)},
+        _names(tensors),
+        project=f"{_PROJECT} with VGG or ResNet",
+    )
+    slots = _slots(weights)
+    attention = slots["prediction"] == "attention"
+    classes = len(weights["prediction.classifier.weight" if attention else "prediction.weight"])
+    sizes = {**slots, **_sizes(weights, tensors)}
+    name = next((name for name in _FAMILY if slots == _chosen(MODELS[name].config)), _FAMILY[0])
+    return Imported(
+        architecture=name,
+        sizes=sizes,
+        charset=known_charset(classes - (2 if attention else 1), charset, project=_PROJECT),
+        preprocessing=Preprocessing(
+            Fixed(_HEIGHT, sizes["width"]), color="RGB" if sizes["image_channels"] == 3 else "grey", vertical="none"
+        ),
+        weights=weights,
+        scores={"clovaai": "before-end" if attention else "steps"},
+    )
+
+
+CLOVAAI_DTRB = Source("clovaai-dtrb", f"clovaai's {_PROJECT} (.pth)", _recognises, _convert)
+
+
+def _chosen(config: Any) -> dict[str, str]:
+    return {slot: getattr(config, slot) for slot in ("transformation", "trunk", "sequence", "prediction")}
+
+
+def _slots(weights: Mapping[str, Tensor]) -> dict[str, str]:
+    """What fills the four slots, from our names of the tensors."""
+    return {
+        "transformation": "tps" if "rectifier.points.0.weight" in weights else "none",
+        "trunk": "resnet" if "trunk.0.1.weight" in weights else "vgg",
+        "sequence": "bilstm" if "context.0.lstm.weight_ih_l0" in weights else "none",
+        "prediction": "attention" if "prediction.keys.weight" in weights else "ctc",
+    }
+
+
+def _sizes(weights: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The sizes that the shapes tell."""
+    first = weights["trunk.0.0.weight" if "trunk.0.1.weight" in weights else "trunk.0.weight"]
+    last = weights["trunk.22.weight" if "trunk.0.1.weight" in weights else "trunk.14.weight"]
+    sizes: dict[str, Any] = {"image_channels": first.shape[1], "channels": last.shape[0], "width": 100}
+    if "context.0.project.weight" in weights:
+        sizes["hidden"] = weights["context.0.project.weight"].shape[0]
+    elif "prediction.keys.weight" in weights:
+        sizes["hidden"] = weights["prediction.keys.weight"].shape[0]
+    if "rectifier.points.2.bias" in weights:
+        sizes["fiducials"] = weights["rectifier.points.2.bias"].shape[0] // 2
+        if f"{_CONSTANTS}P_hat" in tensors:
+            sizes["width"] = tensors[f"{_CONSTANTS}P_hat"].shape[0] // _HEIGHT
+    return sizes
 
 
 def _names(given: Iterable[str]) -> dict[str, str]:
@@ -112,9 +160,3 @@ def _attention() -> dict[str, str]:
         **_layer(f"{cell}.h2h", "prediction.query", _LINEAR),
         **_layer("Prediction.generator", "prediction.classifier", _LINEAR),
     }
-
-
-def _listed(names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    more = f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else ""
-    return (", ".join(ordered[:_SHOWN]) or "nothing") + more

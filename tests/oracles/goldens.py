@@ -1,0 +1,55 @@
+"""Oracles for tests: fake checkpoints of the references, and what the references gave with them."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor
+
+from tests.oracles import weights_recipe
+
+ORACLES = Path(__file__).parent
+
+
+@cache
+def oracle(name: str) -> tuple[dict[str, Any], dict[str, dict[str, NDArray[Any]]]]:
+    """An oracle's spec and its fake checkpoint by part, with the names that the reference's file has."""
+    return weights_recipe.load(ORACLES / name)
+
+
+def fake_checkpoint(name: str) -> dict[str, Tensor]:
+    """The fake checkpoint as tensors, named as importers get it.
+
+    Names lack the `module.` of DataParallel, and have the part in front where the reference saves several files.
+    """
+    return {
+        f"{part}.{key}".removeprefix(".").removeprefix("module."): torch.from_numpy(array)
+        for part, arrays in oracle(name)[1].items()
+        for key, array in arrays.items()
+    }
+
+
+def golden(name: str, file: str = "golden") -> dict[str, Tensor]:
+    """Inputs (`input.*`) and outputs of the reference."""
+    return load_file(ORACLES / name / f"{file}.safetensors")
+
+
+def digest_matches(name: str) -> bool:
+    """Whether the fake weights are those that the reference was run with."""
+    spec, arrays = oracle(name)
+    return all(
+        weights_recipe.digest(arrays[part], weights.get("overrides", [])) == weights["sha256"]
+        for part, weights in weights_recipe.parts(spec).items()
+    )
+
+
+def assert_close(got: Tensor, wanted: Tensor, tolerance: float = 1e-4) -> None:
+    """Equal shapes, and values within a share of the largest one."""
+    assert got.shape == wanted.shape
+    error = float((got - wanted).abs().max() / wanted.abs().max())
+    assert error <= tolerance, f"{error:.2g} of the largest value"
