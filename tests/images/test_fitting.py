@@ -62,6 +62,15 @@ def test_pictures_fill_the_canvas_as_in_preprocessing(canvas: Fixed | Padded, co
     assert (difference > 1).mean() < 0.001
 
 
+@pytest.mark.parametrize("canvas", [*CANVASES, Padded(32, 280, 1, 1, "down"), Padded(48, 160, 48, 4, "nearest")])
+@pytest.mark.parametrize("color", ["RGB", "BGR", "grey"])
+def test_pictures_are_resized_pixel_for_pixel_as_in_opencv(canvas: Fixed | Padded, color: Any) -> None:
+    preprocessing = Preprocessing(canvas, color=color, interpolation="opencv-bilinear")
+    given = pictures(40, tallest=3 * canvas.height)
+    wanted = np.stack([preprocessing.fit(picture)[0] for picture in given])
+    assert np.array_equal(fit(frames(given), preprocessing).numpy(), wanted)
+
+
 @pytest.mark.parametrize("canvas", CANVASES)
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
 def test_pictures_higher_than_the_canvas_are_shrunk_as_in_preprocessing(
@@ -76,16 +85,19 @@ def test_pictures_higher_than_the_canvas_are_shrunk_as_in_preprocessing(
     assert (difference > 1).mean() < 0.001
 
 
-def test_a_picture_of_the_size_of_the_canvas_stays_as_it_is() -> None:
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear", "opencv-bilinear"])
+def test_a_picture_of_the_size_of_the_canvas_stays_as_it_is(interpolation: Any) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (32, 100, 3), np.uint8)
-    assert np.array_equal(fit(frames([picture]), Preprocessing(Fixed(32, 100)))[0].numpy(), picture)
+    preprocessing = Preprocessing(Fixed(32, 100), interpolation=interpolation)
+    assert np.array_equal(fit(frames([picture]), preprocessing)[0].numpy(), picture)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 600), (64, 2), (32, 1), (8, 8)])
-def test_extreme_shapes_are_fitted(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("interpolation", ["bicubic", "opencv-bilinear"])
+def test_extreme_shapes_are_fitted(size: tuple[int, int], interpolation: Any) -> None:
     picture = np.random.default_rng(0).integers(60, 196, (*size, 3), np.uint8)
     for canvas in CANVASES:
-        preprocessing = Preprocessing(canvas)
+        preprocessing = Preprocessing(canvas, interpolation=interpolation)
         got, (wanted, _) = fit(frames([picture]), preprocessing)[0].numpy(), preprocessing.fit(picture)
         assert np.abs(got.astype(int) - wanted).max() <= 2
 

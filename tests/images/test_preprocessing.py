@@ -1,7 +1,10 @@
 """Preprocessing: from one picture to model input, and back from JSON."""
 
 import json
+import math
 from dataclasses import replace
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +14,11 @@ from hypothesis import strategies as st
 
 from wildtext.errors import ConfigError
 from wildtext.images import Fixed, Padded, Preprocessing
+from wildtext.images.preprocessing import Rounding
 from wildtext.types import Image
+
+OPENCV: dict[str, Image] = dict(np.load(Path(__file__).with_name("opencv_bilinear.npz")))
+"""What OpenCV 4.13.0 (cv2.resize, cv2.cvtColor) makes of `noise`: ``0-7x5-16x40-RGB`` is number 0, 5 wide, made 40."""
 
 PADDED = Preprocessing(Padded(32, 128, min_width=32, multiple=4))
 
@@ -20,14 +27,21 @@ def picture(height: int, width: int) -> Image:
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
 
 
+def noise(height: int, width: int, number: int) -> Image:
+    """What OpenCV was given as its picture `number`: noise, every other time in hard black and white."""
+    pixels = np.random.default_rng(number).integers(0, 256, (height, width, 3), np.uint8)
+    return np.where(pixels > 127, 255, 0).astype(np.uint8) if number % 2 else pixels
+
+
 def flat(colour: tuple[int, int, int], height: int = 8, width: int = 20) -> Image:
     return np.full((height, width, 3), colour, np.uint8)
 
 
 @pytest.mark.parametrize("canvas", [Fixed(32, 100), Padded(32, 100, min_width=10)])
 @pytest.mark.parametrize("color", ["RGB", "BGR", "grey"])
-def test_fitting_is_a_pure_function(canvas: Fixed | Padded, color: Any) -> None:
-    preprocessing = Preprocessing(canvas, color=color)
+@pytest.mark.parametrize("interpolation", ["bicubic", "opencv-bilinear"])
+def test_fitting_is_a_pure_function(canvas: Fixed | Padded, color: Any, interpolation: Any) -> None:
+    preprocessing = Preprocessing(canvas, color=color, interpolation=interpolation)
     image = picture(20, 30)
     image.flags.writeable = False
     before = image.copy()
@@ -67,6 +81,45 @@ def test_an_image_of_the_size_of_the_canvas_stays_as_it_is() -> None:
 )
 def test_padded_content_keeps_its_aspect_within_limits(height: int, width: int, content: int) -> None:
     assert PADDED.canvas.content_width(height, width) == content
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "content"),
+    [(50, 10, 64), (50, 50, 64), (50, 51, 128), (50, 100, 128), (50, 101, 192), (50, 150, 192), (50, 151, 256)],
+)
+def test_paddleocr_gives_srn_one_to_four_squares(height: int, width: int, content: int) -> None:
+    assert Padded(64, 256, min_width=64, multiple=64).content_width(height, width) == content
+
+
+SIZES = list(product(range(1, 301), repeat=2))
+
+
+def robustscanner(height: int, width: int) -> int:
+    """The width that PaddleOCR and mmocr give RobustScanner, as they compute it."""
+    content = math.ceil(48 * (width / float(height)))
+    if content % 4:
+        content = round(content / 4) * 4
+    return min(max(content, 48), 160)
+
+
+@pytest.mark.parametrize(
+    ("canvas", "reference"),
+    [
+        pytest.param(Padded(48, 160, 48, 4, "nearest"), robustscanner, id="RobustScanner"),
+        pytest.param(Padded(32, 280, 1, 1, "down"), lambda h, w: min(max(int(w * 32 / h), 1), 280), id="seq2seq"),
+    ],
+)
+def test_widths_are_those_of_the_references(canvas: Padded, reference: Any) -> None:
+    assert all(canvas.content_width(*size) == reference(*size) for size in SIZES)
+
+
+@pytest.mark.parametrize(
+    ("rounding", "widths"),
+    [("up", [4, 4, 4, 8, 8, 8, 8, 12]), ("down", [1, 1, 4, 4, 4, 4, 8, 8]), ("nearest", [1, 1, 4, 4, 8, 8, 8, 8])],
+)
+def test_widths_are_rounded_as_declared(rounding: Rounding, widths: list[int]) -> None:
+    canvas = Padded(10, 100, 0, 4, rounding)
+    assert [canvas.content_width(10, width) for width in (1, 2, 4, 5, 6, 7, 8, 10)] == widths
 
 
 @given(st.integers(1, 500), st.integers(1, 500), st.integers(1, 64), st.integers(1, 300), st.integers(1, 16), st.data())
@@ -141,6 +194,30 @@ def test_an_image_does_not_depend_on_its_batch() -> None:
         assert np.array_equal(row, PADDED.normalize(canvas[None], [share])[0])
 
 
+@pytest.mark.parametrize("name", OPENCV)
+def test_every_pixel_is_that_of_opencv(name: str) -> None:
+    number, before, after, color = name.split("-")
+    (high, wide), (height, width) = (map(int, size.split("x")) for size in (before, after))
+    colors: Any = color
+    preprocessing = Preprocessing(Fixed(height, width), color=colors, interpolation="opencv-bilinear")
+    image = noise(high, wide, int(number))
+    wanted = OPENCV[name].reshape(height, width, preprocessing.channels)
+    assert np.array_equal(preprocessing.fit(image)[0], wanted)
+    # Turned crops are views of the picture with other strides.
+    assert np.array_equal(preprocessing.fit(np.rot90(np.rot90(image, 3).copy()))[0], wanted)
+
+
+def test_resizing_as_opencv_does_not_smooth_what_it_shrinks() -> None:
+    stripes = np.zeros((32, 400, 3), np.uint8)
+    stripes[:, ::4] = 255
+    smooth, jagged = (
+        Preprocessing(Fixed(32, 100), interpolation=interpolation).fit(stripes)[0]
+        for interpolation in ("bilinear", "opencv-bilinear")
+    )
+    assert smooth[:, 5:-5].min() > 20
+    assert jagged.max() == 0
+
+
 @pytest.mark.parametrize(("vertical", "angles"), [("none", [0]), ("rotate", [90]), ("best-of", [0, 90, 270])])
 def test_high_crops_are_turned_as_declared(vertical: Any, angles: list[int]) -> None:
     image = picture(20, 10)
@@ -169,6 +246,7 @@ def test_turned_crops_can_be_fitted() -> None:
         Preprocessing(Padded(48, 320, min_width=48, multiple=8), color="BGR", vertical="rotate", pad_value=-1.0),
         Preprocessing(Fixed(32, 128), "RGB", "bilinear", 1 / 127.5, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
         Preprocessing(Fixed(32, 128), "grey", scale=0.1, vertical="none"),
+        Preprocessing(Padded(48, 160, 48, 4, "nearest"), "BGR", "opencv-bilinear"),
     ],
 )
 def test_settings_survive_json(preprocessing: Preprocessing) -> None:
@@ -179,6 +257,12 @@ def test_reading_settings_does_not_change_them() -> None:
     values = PADDED.to_dict()
     Preprocessing.from_dict(values)
     assert values == PADDED.to_dict()
+
+
+def test_settings_from_before_widths_could_be_rounded_down_are_read() -> None:
+    values = PADDED.to_dict()
+    del values["canvas"]["rounding"]
+    assert Preprocessing.from_dict(values) == PADDED
 
 
 def test_a_canvas_of_a_newer_version_is_named() -> None:
@@ -216,3 +300,8 @@ def test_a_canvas_without_pixels_is_refused(sizes: tuple[int, int]) -> None:
 def test_limits_of_a_padded_canvas_that_contradict_each_other_are_refused(min_width: int, multiple: int) -> None:
     with pytest.raises(ConfigError, match="a padded canvas needs"):
         Padded(32, 100, min_width, multiple)
+
+
+def test_a_rounding_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(ConfigError, match="rounding 'off' is unknown; choose from up, down, nearest"):
+        Padded(32, 100, 10, rounding="off")  # type: ignore[arg-type]

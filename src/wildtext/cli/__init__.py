@@ -36,12 +36,14 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "import": models.import_weights,
     "data pack": data.pack,
     "data inspect": data.inspect,
+    "data convert synthetic-chinese": data.convert_synthetic_chinese,
     "synth preview": synth.preview_command(),
     "synth write": synth.write_command(),
     "synth compare": synth.compare_command(),
 }
 
-_GROUPS = {name.partition(" ")[0] + " " for name in COMMANDS if " " in name}
+_GROUPS = {name[: place + 1] for name in COMMANDS for place, letter in enumerate(name) if letter == " "}
+"""What names of commands begin with, e.g. ``"data "`` and ``"data convert "``."""
 
 
 def _recipe_name(arguments: Sequence[str]) -> str:
@@ -69,9 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name := _recipe_name(arguments):
             recipe = find_recipe(name)
             commands.update({command: build(name, recipe) for command, build in _WITH_RECIPE.items()})
-        if arguments[:1] and (prefix := f"{arguments[0]} ") in _GROUPS:
-            commands = {name: command for name, command in commands.items() if name.startswith(prefix)}
-            arguments = ["--help"] if set(arguments[1:2]) <= _HELP else [" ".join(arguments[:2]), *arguments[2:]]
+        group = ""
+        while arguments and f"{group}{arguments[0]} " in _GROUPS:
+            group += f"{arguments.pop(0)} "
+        if group:
+            commands = {name: command for name, command in commands.items() if name.startswith(group)}
+            arguments = ["--help"] if set(arguments[:1]) <= _HELP else [group + arguments[0], *arguments[1:]]
         status: int = tyro.extras.subcommand_cli_from_dict(
             commands, prog="wildtext", description="Read words in photographs.", args=arguments
         )

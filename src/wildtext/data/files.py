@@ -159,16 +159,24 @@ def _parse_quad(quad: Any) -> NDArray[np.float64]:
     return corners
 
 
-def _open(path: Path, parse: Callable[[str], Entry]) -> FileSource:
+def read_lines(path: Path) -> list[str]:
+    """Lines of a UTF-8 text file without their ends; the last one is empty where the file ends as it should.
+
+    Raises:
+        DataError: the file cannot be read or is not UTF-8.
+    """
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 ({error}); convert it, e.g. with iconv") from error
+    return [line.rstrip("\r") for line in lines]
+
+
+def _open(path: Path, parse: Callable[[str], Entry]) -> FileSource:
     entries = []
-    for number, line in enumerate(lines, start=1):
-        line = line.rstrip("\r")
+    for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
             try:
                 entries.append(parse(line))

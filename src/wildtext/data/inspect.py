@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from wildtext.charset import NAMED, Charset
+from wildtext.charset import STANDARD, Charset
 from wildtext.data.source import LabelledSource, Progress, kind_of, reason_of
 from wildtext.errors import ImageError, SampleError
 from wildtext.images import decode
@@ -35,7 +35,7 @@ _HEIGHTS = (8, 16, 24, 32, 48, 64, 96, 128, 256)
 _ASPECTS = (0.5, 1, 1.5, 2, 3, 4, 5, 6, 8, 10, 15)
 _EXAMPLES = 5
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co")
-_STANDARD = tuple(name + space for name in NAMED for space in ("", "+space"))
+_STANDARD = tuple(name + space for name in STANDARD for space in ("", "+space"))
 _WIDEST = _STANDARD[-1]
 _BAR = 40
 _LISTED = 20

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from wildtext.images import opencv
 from wildtext.images.effects import LUMA, Frames
 from wildtext.images.preprocessing import Interpolation, Preprocessing
 
 
 def fit(frames: Frames, preprocessing: Preprocessing) -> Tensor:
-    """Bring pictures to the canvas, as `Preprocessing.fit` does up to one grey level.
+    """Bring pictures to the canvas, as `Preprocessing.fit` does up to one grey level ("opencv-bilinear": exactly).
 
     Args:
         frames: pictures in whole grey levels.
@@ -24,24 +26,11 @@ def fit(frames: Frames, preprocessing: Preprocessing) -> Tensor:
     canvas = preprocessing.canvas
     sizes = zip(frames.heights.tolist(), frames.widths.tolist(), strict=True)
     contents = torch.tensor([canvas.content_width(int(h), int(w)) for h, w in sizes], device=frames.pixels.device)
-    pixels = frames.pixels
-    if preprocessing.color == "grey":
-        luma = torch.tensor(LUMA, device=pixels.device)
-        pixels = (pixels * luma[:, None, None]).sum(1, keepdim=True).round()
-    elif preprocessing.color == "BGR":
-        pixels = pixels.flip(1)
-    full = torch.full_like(contents, canvas.height)
-    across = _weights(frames.widths, contents, pixels.shape[3], canvas.width, preprocessing.interpolation)
-    down = _weights(frames.heights, full, pixels.shape[2], canvas.height, preprocessing.interpolation)
-    # Pillow rounds between the axes; like its version 13, first comes the one that leaves less to do for the other.
-    down_first = (frames.heights > canvas.height) & (frames.widths < contents)
-    fitted = torch.empty(len(pixels), pixels.shape[1], canvas.height, canvas.width, device=pixels.device)
-    for chosen, order in ((down_first, (2, 3)), (~down_first, (3, 2))):
-        part = pixels[chosen]
-        for axis in order:
-            part = _along(part, (down if axis == 2 else across)[chosen], axis).clamp(0, 255).round()
-        fitted[chosen] = part
-    beyond = torch.arange(canvas.width, device=pixels.device) >= contents[:, None]
+    resize = _as_opencv if preprocessing.interpolation == "opencv-bilinear" else _as_pillow
+    fitted = resize(frames, contents, preprocessing)
+    if preprocessing.color == "BGR":
+        fitted = fitted.flip(1)
+    beyond = torch.arange(canvas.width, device=fitted.device) >= contents[:, None]
     return fitted.masked_fill(beyond[:, None, None, :], 0).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
@@ -64,6 +53,44 @@ def normalize(canvases: Tensor, valid_width: Sequence[float] | Tensor, preproces
     ends = (torch.as_tensor(valid_width, device=device) * width).round()
     beyond = torch.arange(width, device=device) >= ends[:, None]
     return values.masked_fill(beyond[:, None, None, :], preprocessing.pad_value)
+
+
+def _as_pillow(frames: Frames, contents: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Pictures as wide as `contents` (N,) says, with Pillow's filters: (N, C, H, W), BGR still as RGB."""
+    canvas, pixels = preprocessing.canvas, frames.pixels
+    if preprocessing.color == "grey":
+        luma = torch.tensor(LUMA, device=pixels.device)
+        pixels = (pixels * luma[:, None, None]).sum(1, keepdim=True).round()
+    full = torch.full_like(contents, canvas.height)
+    across = _weights(frames.widths, contents, pixels.shape[3], canvas.width, preprocessing.interpolation)
+    down = _weights(frames.heights, full, pixels.shape[2], canvas.height, preprocessing.interpolation)
+    # Pillow rounds between the axes; like its version 13, first comes the one that leaves less to do for the other.
+    down_first = (frames.heights > canvas.height) & (frames.widths < contents)
+    fitted = torch.empty(len(pixels), pixels.shape[1], canvas.height, canvas.width, device=pixels.device)
+    for chosen, order in ((down_first, (2, 3)), (~down_first, (3, 2))):
+        part = pixels[chosen]
+        for axis in order:
+            part = _along(part, (down if axis == 2 else across)[chosen], axis).clamp(0, 255).round()
+        fitted[chosen] = part
+    return fitted
+
+
+def _as_opencv(frames: Frames, contents: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Pictures as wide as `contents` (N,) says, pixel for pixel as OpenCV's: (N, C, H, W), BGR still as RGB."""
+    canvas, device = preprocessing.canvas, frames.pixels.device
+
+    def taps(sizes: Tensor, wanted: Tensor, count: int) -> list[Tensor]:
+        size, goal = (line.cpu().numpy().astype(np.int64)[:, None] for line in (sizes, wanted))
+        return [torch.from_numpy(part).to(device) for part in opencv.taps(size, goal, count)]
+
+    left, right, across = taps(frames.widths, contents, canvas.width)
+    upper, lower, down = taps(frames.heights, torch.full_like(contents, canvas.height), canvas.height)
+    pixels = frames.pixels.to(torch.int32)
+    first, second = (pixels.take_along_dim(places[:, None, None, :], 3) for places in (left, right))
+    mixed = opencv.mix_columns(first, second, across[:, None, None, :])
+    above, below = (mixed.take_along_dim(places[:, None, :, None], 2) for places in (upper, lower))
+    fitted = opencv.mix_rows(above, below, down[:, None, :, None])
+    return opencv.grey(*fitted.unbind(1))[:, None] if preprocessing.color == "grey" else fitted
 
 
 def _along(planes: Tensor, weights: Tensor, axis: int) -> Tensor:

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image as pillow
 
 from wildtext.errors import ConfigError
+from wildtext.images import opencv
 from wildtext.types import Floats, Image
 
 Color = Literal["RGB", "BGR", "grey"]
-Interpolation = Literal["bicubic", "bilinear"]
+Interpolation = Literal["bicubic", "bilinear", "opencv-bilinear"]
+Rounding = Literal["up", "down", "nearest"]
 Vertical = Literal["none", "rotate", "best-of"]
 
 _FILTERS = {"bicubic": pillow.Resampling.BICUBIC, "bilinear": pillow.Resampling.BILINEAR}
@@ -40,14 +42,24 @@ class Fixed:
 class Padded:
     """The image keeps its aspect within limits and is padded on the right.
 
-    The content is `width * self.height / height` pixels wide, rounded up to a multiple of `multiple` and kept within
-    `min_width` and `width`; the canvas is always `width` wide.
+    The content is `width * self.height / height` pixels wide, rounded to a multiple of `multiple` and kept within
+    `min_width`, but at least 1, and `width`; the canvas is always `width` wide.
+
+    Attributes:
+        height, width: of the canvas.
+        min_width: the least width of the content.
+        multiple: the content is so many pixels wide, or twice as many, and so on.
+        rounding: how it gets there. `up` is our own way, and suits PaddleOCR's SRN with a multiple of 64 (one, two,
+            three or four squares). The others exist for imported weights, whose training data was fitted so: `down`
+            cuts off what is left over (crnn_seq2seq_ocr), and `nearest` takes whole pixels, rounded up, and then the
+            nearest multiple, halves to the even one (RobustScanner).
     """
 
     height: int
     width: int
     min_width: int
     multiple: int = 1
+    rounding: Rounding = "up"
 
     def __post_init__(self) -> None:
         if min(self.height, self.width) < 1:
@@ -57,11 +69,18 @@ class Padded:
                 f"a padded canvas needs 0 <= min_width <= width and multiple >= 1, not min_width {self.min_width}, "
                 f"width {self.width}, multiple {self.multiple}"
             )
+        if self.rounding not in get_args(Rounding):
+            raise ConfigError(f"rounding {self.rounding!r} is unknown; choose from {', '.join(get_args(Rounding))}")
 
     def content_width(self, height: int, width: int) -> int:
         """Pixels of the canvas width that an image of this size fills."""
-        steps = -(-width * self.height // (height * self.multiple))
-        return min(max(steps * self.multiple, self.min_width), self.width)
+        if self.rounding == "up":
+            steps = -(-width * self.height // (height * self.multiple))
+        elif self.rounding == "down":
+            steps = width * self.height // (height * self.multiple)
+        else:
+            steps = round(-(-width * self.height // height) / self.multiple)
+        return min(max(steps * self.multiple, self.min_width, 1), self.width)
 
 
 Canvas = Fixed | Padded
@@ -77,7 +96,9 @@ class Preprocessing:
     Attributes:
         canvas: the size that images are brought to.
         color: channel order of the model's input; `grey` has one channel (ITU-R 601 luma).
-        interpolation: Pillow's filter, antialiased when it shrinks.
+        interpolation: `bicubic` and `bilinear` are Pillow's filters, antialiased when they shrink. `opencv-bilinear`
+            does, pixel for pixel, what `cv2.resize` does, which is not antialiased; imported weights have it that were
+            trained so. With it, grey is taken after resizing, with OpenCV's rounding.
         scale, mean, std: model input is ``(pixel * scale - mean) / std``; mean and std have one value or one a channel.
         pad_value: value of padded columns, after normalisation.
         vertical: what happens to crops at least twice as high as wide. `rotate` turns them counter-clockwise, `best-of`
@@ -134,11 +155,10 @@ class Preprocessing:
         """
         height, width = image.shape[:2]
         content = self.canvas.content_width(height, width)
-        picture = pillow.fromarray(np.ascontiguousarray(image))
-        if self.color == "grey":
-            picture = picture.convert("L")
-        resized = np.asarray(picture.resize((content, self.canvas.height), _FILTERS[self.interpolation]))
-        resized = resized.reshape(self.canvas.height, content, self.channels)
+        if self.interpolation == "opencv-bilinear":
+            resized = self._resize_as_opencv(image, content)
+        else:
+            resized = self._resize_as_pillow(image, content)
         if self.color == "BGR":
             resized = resized[..., ::-1]
         if content == self.canvas.width:
@@ -146,6 +166,23 @@ class Preprocessing:
         canvas = np.zeros((self.canvas.height, self.canvas.width, self.channels), np.uint8)
         canvas[:, :content] = resized
         return canvas, content / self.canvas.width
+
+    def _resize_as_pillow(self, image: Image, content: int) -> NDArray[np.uint8]:
+        """(canvas height, content, C), BGR still as RGB."""
+        picture = pillow.fromarray(np.ascontiguousarray(image))
+        if self.color == "grey":
+            picture = picture.convert("L")
+        resized = np.asarray(picture.resize((content, self.canvas.height), _FILTERS[self.interpolation]))
+        return resized.reshape(self.canvas.height, content, self.channels)
+
+    def _resize_as_opencv(self, image: Image, content: int) -> NDArray[np.uint8]:
+        """(canvas height, content, C), BGR still as RGB."""
+        resized = opencv.resize(image, self.canvas.height, content)
+        if self.color != "grey":
+            return resized
+        red, green, blue = resized.astype(np.int32).transpose(2, 0, 1)
+        grey: NDArray[np.int32] = opencv.grey(red, green, blue)
+        return grey.astype(np.uint8)[:, :, None]
 
     def normalize(self, canvases: NDArray[np.uint8], valid_width: Sequence[float] | Floats) -> Floats:
         """Turn canvases into model input.
