@@ -235,3 +235,60 @@ def test_spans_are_inside_the_image(seed: int, width: int, valid_width: float) -
 def test_a_description_names_every_id(values: dict[str, Any]) -> None:
     assert values.pop("kind") == "sequence"
     assert Sequence(LETTERS, **values) in SCHEMES
+
+
+# The ids of PaddleOCR's SRN: 25 slots for 25 characters, filled up with the end; neither token ends a text.
+PADDLE = Sequence(LETTERS, max_length=4, classes=4, first=0, begin=None, end=3, pad=3, slots=4, silent=(2, 3))
+# The ids of MGP-STR: the first slot belongs to [GO], which writes nothing wherever it stands.
+MGP = Sequence(LETTERS, max_length=2, classes=4, first=2, begin=0, end=1, pad=0, skip=1, silent=(0,))
+
+
+def test_a_label_may_fill_all_slots() -> None:
+    ids, lengths = PADDLE.encode(["abab", "a"])
+    assert ids.tolist() == [[0, 1, 0, 1], [0, 3, 3, 3]]
+    assert lengths.tolist() == [4, 4], "filling up with the end is part of the target"
+    with pytest.raises(CharsetError, match="5 characters, the model writes at most 4"):
+        PADDLE.encode(["ababa"])
+    with pytest.raises(CharsetError, match="3 slots cannot hold labels of 4 characters"):
+        replace(PADDLE, slots=3)
+
+
+def test_a_silent_end_lets_the_text_go_on() -> None:
+    scores = one_hot([0, 3, 1, 2], 4)
+    assert PADDLE.decode(scores).text == "ab"
+    assert PADDLE.decode(scores).confidence == 1
+    assert PADDLE.ended(scores)
+    stopping = replace(PADDLE, silent=(2,))
+    assert stopping.decode(scores).text == "a"
+
+
+def test_skipped_slots_and_silent_tokens_write_nothing() -> None:
+    reading = MGP.decode(one_hot([1, 2, 0, 3, 1], 4))
+    assert reading.text == "ab"
+    assert [character.text for character in reading.characters] == ["a", "b"]
+    assert reading.confidence == 1
+
+
+def test_spans_are_those_of_the_slots_that_write() -> None:
+    attention = np.eye(5, dtype=np.float32)[:, None, :]
+    reading = MGP.decode(one_hot([1, 2, 0, 3, 1], 4), maps={"attention": attention})
+    assert [(character.start, character.end) for character in reading.characters] == [
+        pytest.approx((0.2, 0.4)),
+        pytest.approx((0.6, 0.8)),
+    ]
+
+
+def test_it_is_told_whether_the_text_came_to_an_end() -> None:
+    assert MGP.ended(one_hot([1, 2, 1], 4))
+    assert not MGP.ended(one_hot([1, 2, 2], 4)), "the end in the skipped slot does not count"
+
+
+@pytest.mark.parametrize("codec", [PADDLE, MGP, replace(PADDLE, silent=(2,))])
+@settings(deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_alternatives_are_other_texts_in_order(codec: Sequence, seed: int) -> None:
+    reading = codec.decode(random_problem(seed, codec.skip + codec.slots, codec.classes), top=4)
+    texts = [reading.text, *(other.text for other in reading.alternatives)]
+    chances = [other.confidence for other in reading.alternatives]
+    assert len(set(texts)) == len(texts) == 4
+    assert chances == sorted(chances, reverse=True)

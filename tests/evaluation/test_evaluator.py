@@ -40,6 +40,11 @@ def test_wider_protocols_count_more_characters(recognizer: Recognizer, labelled_
     assert evaluate(recognizer, open_source(labelled_folder), protocol="94").correct == 9
 
 
+def test_other_scripts_are_compared_as_they_are(recognizer: Recognizer, labelled_folder: Path) -> None:
+    relabel(labelled_folder, {3: "三", 4: " 4 ", 5: "5!"})
+    assert evaluate(recognizer, open_source(labelled_folder), protocol="all").correct == 8
+
+
 def test_the_batch_size_does_not_change_the_result(recognizer: Recognizer, labelled_folder: Path) -> None:
     source = open_source(labelled_folder)
     one, many = (evaluate(recognizer, source, batch_size=size) for size in (1, 64))

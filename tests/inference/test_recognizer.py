@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.conftest import BrightnessRuntime, grey_image
+from wildtext.charset import Charset
+from wildtext.codecs import Sequence
 from wildtext.errors import ConfigError, ImageError
 from wildtext.inference.recognizer import Recognizer
 from wildtext.inference.runtimes import Raw
 from wildtext.types import Floats, Prediction
+from wildtext.weights.bundle import Bundle
 
 
 def test_every_kind_of_image_gives_a_list_with_one_prediction(recognizer: Recognizer, tmp_path: Path) -> None:
@@ -119,3 +122,48 @@ def test_threads_may_share_a_recogniser(recognizer: Recognizer) -> None:
     with ThreadPoolExecutor(4) as pool:
         texts = pool.map(lambda level: recognizer.read(grey_image(level))[0].text, levels)
     assert list(texts) == [str(level) for level in levels]
+
+
+class TwoOpinions:
+    """A stand-in for a network with two competing heads: slots of the letters a and b, an end at 0."""
+
+    name = "fake"
+
+    def __init__(self, **texts: tuple[str, float]) -> None:
+        self.texts = texts
+
+    def run(self, images: Floats, valid_width: Floats) -> Raw:
+        """Each head writes its text; the first character has the given probability."""
+        logits = {}
+        for head, (text, chance) in self.texts.items():
+            rows = np.full((4, 3), -30, np.float32)
+            rows[range(4), [" ab".index(letter) for letter in text.ljust(4)]] = 0
+            rows[0] = [-30, np.log(chance), np.log(1 - chance)]
+            logits[head] = np.tile(rows, (len(images), 1, 1))
+        return Raw(logits)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "winner"),
+    [
+        (("ab", 0.6), ("aab", 0.9), "aab"),
+        (("ab", 0.9), ("aab", 0.9), "ab"),
+        (("abab", 0.9), ("aab", 0.6), "aab"),
+    ],
+    ids=["the more confident", "the first among equals", "one that came to its end"],
+)
+def test_the_most_confident_head_is_read(
+    first: tuple[str, float], second: tuple[str, float], winner: str, digits_bundle: Bundle
+) -> None:
+    codec = Sequence(Charset("letters", ("a", "b")), 3, classes=3, first=1, begin=None, end=0, pad=0)
+    bundle = replace(digits_bundle, codecs={"one": codec, "two": codec}, primary="one", fused=("one", "two"))
+    recognizer = Recognizer(bundle, TwoOpinions(one=first, two=second))
+    (prediction,) = recognizer.read(grey_image(5))
+    assert prediction.text == winner
+    assert prediction.scores == {"one": pytest.approx(first[1]), "two": pytest.approx(second[1])}
+
+
+def test_an_imported_model_tells_its_own_score(digits_bundle: Bundle) -> None:
+    recognizer = Recognizer(replace(digits_bundle, scores={"clovaai": "steps"}), BrightnessRuntime())
+    (prediction,) = recognizer.read(grey_image(7))
+    assert 0 < prediction.scores["clovaai"] < prediction.confidence, "the best path alone is less than all of them"

@@ -31,6 +31,8 @@ class ModelOptions:
     """Sizes of the preset to change."""
     init: str = ""
     """Weights to start from: a name from `wildtext models` or a .safetensors bundle; empty starts from nothing."""
+    freeze: tuple[str, ...] = ()
+    """Parameters to leave as they are, by shell patterns for their names, e.g. trunk.*; their statistics stay too."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class DataOptions:
     SOURCE alone."""
     validation: tuple[str, ...] = ()
     """Sources to measure with while training. Choose with them, never train on them."""
-    protocol: Literal["36", "62", "94"] = "36"
+    protocol: Literal["36", "62", "94", "all"] = "36"
     """Characters that count when readings are compared with labels."""
     workers: int = 1
     """Processes that fetch or render samples; 0 does it in the training process."""

@@ -6,10 +6,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from wildtext.charset import Charset
 from wildtext.data.source import LabelledSource, Progress
 from wildtext.errors import DataError, SampleError
-from wildtext.evaluation.metrics import similarity
+from wildtext.evaluation.metrics import comparable, similarity
 from wildtext.inference.recognizer import Recognizer
 from wildtext.types import Image, Prediction
 
@@ -54,13 +53,13 @@ def evaluate(
 ) -> Result:
     """Read every image of a source and compare with its label.
 
-    Reading and label are both normalised and restricted to the protocol's characters (36 folds case and accents), then
-    compared for equality. No image is left out: one that cannot be decoded counts as wrong.
+    Reading and label are both brought to what the protocol compares (36 folds case and accents), then compared for
+    equality. No image is left out: one that cannot be decoded counts as wrong.
 
     Args:
         recognizer: what reads.
         source: labelled images.
-        protocol: ``36``, ``62`` or ``94``.
+        protocol: see `wildtext.evaluation.metrics.comparable`.
         batch_size: images that go through the network together; it does not change the result.
         progress: is told after each image.
 
@@ -69,7 +68,7 @@ def evaluate(
     """
     if source.size == 0:
         raise DataError(f"{source.name} has no samples to evaluate")
-    characters = Charset.named(protocol)
+    shared = comparable(protocol)
     began = time.perf_counter()
     count, correct, empty, similar, confident = source.size, 0, 0, 0.0, 0.0
     broken: list[str] = []
@@ -78,8 +77,8 @@ def evaluate(
             progress(index + 1, count)
         if not isinstance(prediction, Prediction):
             continue
-        truth = characters.restrict(source.text(index))
-        reading = characters.restrict(prediction.text)
+        truth = shared(source.text(index))
+        reading = shared(prediction.text)
         confident += prediction.confidence
         correct += reading == truth
         empty += not truth

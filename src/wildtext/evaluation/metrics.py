@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Callable
+
 from rapidfuzz.distance import Levenshtein
+
+from wildtext.charset import Charset
+
+
+def comparable(protocol: str) -> Callable[[str], str]:
+    """What a protocol brings readings and labels to before they are compared.
+
+    Args:
+        protocol: ``36``, ``62`` or ``94`` keep the characters of that charset alone, after its normalisation; ``all``
+            keeps all but the blanks at either end, in Unicode's form NFC, as other scripts need it.
+    """
+    if protocol == "all":
+        return lambda text: unicodedata.normalize("NFC", text).strip()
+    return Charset.named(protocol).restrict
 
 
 def similarity(reading: str, truth: str) -> float:

@@ -41,7 +41,7 @@ def as_json(results: Sequence[Result], *, model: str, protocol: str, runtime: st
 
 def as_table(results: Sequence[Result], *, protocol: str) -> None:
     """A table on standard output, with a last row for all data sets together where there are several."""
-    table = Table(title=f"word accuracy, {protocol}-character protocol", box=None, pad_edge=False, title_justify="left")
+    table = Table(title=f"word accuracy, protocol {protocol}", box=None, pad_edge=False, title_justify="left")
     table.add_column("data", overflow="fold")
     for column in ("images", "accuracy", "1-NED", "confidence", "unreadable", "images/s"):
         table.add_column(column, justify="right", overflow="fold")

@@ -22,9 +22,9 @@ from wildtext.evaluation.evaluator import evaluate
 from wildtext.evaluation.results import pooled
 from wildtext.inference.recognizer import Recognizer
 from wildtext.inference.torch_runtime import TorchRuntime
-from wildtext.models import Model
 from wildtext.training import setup
 from wildtext.training.canvas import model_input
+from wildtext.training.freezing import freeze, training_mode
 from wildtext.training.loader import Delivery, deliveries
 from wildtext.training.losses import Targets, total_loss
 from wildtext.training.optimiser import learning_rate, make_optimiser, update_average
@@ -88,6 +88,7 @@ class Run:
             torch.set_num_threads(recipe.loop.threads)
         torch.manual_seed(recipe.seed)
         model, self.preprocessing = setup.make_model(recipe)
+        freeze(model, recipe.model.freeze)
         model.to(self.device)
         self.codecs: dict[str, Codec] = {name: head.codec for name, head in model.heads.items()}
         self.mixture = setup.make_mixture(recipe, list(self.codecs.values()))
@@ -206,7 +207,8 @@ class Run:
         return time.monotonic() - self._began
 
     def _loss(self, delivery: Delivery) -> torch.Tensor:
-        model: Model = self.state.model.train()
+        model = self.state.model
+        training_mode(model)
         batch = delivery.batch
         images = model_input(delivery, self.preprocessing, self.surfaces, self.device)
         shares = torch.from_numpy(batch.valid_width).to(self.device)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from wildtext.codecs import Codec, Sequence
+from wildtext.codecs import Codec, Sequence, Subword
 from wildtext.models import Model, Output
 from wildtext.training.core_area import core_area
 from wildtext.types import Floats
@@ -55,7 +55,7 @@ def cross_entropy(logits: Tensor, targets: Targets, codec: Codec) -> Tensor:
     It is taken in float32, and where there are many classes in chunks whose intermediate values are computed again for
     the gradient: 27 slots of the 50,257 classes of GPT-2 would need 5.4 MB for each copy of each sample.
     """
-    assert isinstance(codec, Sequence)
+    assert isinstance(codec, Sequence | Subword)
     wanted = targets.ids if codec.begin is None else targets.ids[:, 1:]
     # Padding may share its id with a real token, so what counts is decided by the lengths.
     counted = targets.lengths - int(codec.begin is not None)
@@ -63,8 +63,11 @@ def cross_entropy(logits: Tensor, targets: Targets, codec: Codec) -> Tensor:
     rows, ids = logits[:, codec.skip :][counts], wanted[counts]
     if rows.numel() <= _CHUNK:
         return _summed(rows, ids) / len(ids)
-    chunks = zip(rows.split(_CHUNK // rows.shape[1]), ids.split(_CHUNK // rows.shape[1]), strict=True)
-    sums = [checkpoint(_summed, *chunk, use_reentrant=False, preserve_rng_state=False) for chunk in chunks]
+    most = max(_CHUNK // rows.shape[1], 1)
+    sums = [
+        checkpoint(_summed, *chunk, use_reentrant=False, preserve_rng_state=False)
+        for chunk in zip(torch.split(rows, most), torch.split(ids, most), strict=True)
+    ]
     return torch.stack(sums).sum() / len(ids)
 
 
