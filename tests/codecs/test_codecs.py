@@ -8,19 +8,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wildtext.charset import Charset
-from wildtext.codecs import CTC, Codec, Sequence, codec_from_dict, log_softmax
+from wildtext.codecs import CTC, Codec, Sequence, Subword, codec_from_dict, log_softmax
 from wildtext.errors import BundleError
 
 CHARSET = Charset.named("36")
 
 
-@pytest.mark.parametrize("codec", [CTC(CHARSET), CTC(CHARSET, steps=24), Sequence.dtrb(CHARSET, max_length=30)])
+@pytest.mark.parametrize(
+    "codec",
+    [
+        CTC(CHARSET),
+        CTC(CHARSET, steps=24),
+        Sequence.dtrb(CHARSET, max_length=30),
+        Subword.gpt2(CHARSET, max_length=12),
+        Subword.bert_uncased(CHARSET),
+    ],
+    ids=lambda codec: type(codec).__name__,
+)
 def test_codecs_survive_json(codec: Codec) -> None:
     assert codec_from_dict(json.loads(json.dumps(codec.to_dict())), CHARSET) == codec
 
 
 def test_a_codec_of_a_newer_version_is_named() -> None:
-    with pytest.raises(BundleError, match="unknown codec 'runes'; this version knows ctc, sequence: upgrade wildtext"):
+    with pytest.raises(BundleError, match=r"unknown codec 'runes'; this version knows .*, subword: upgrade wildtext"):
         codec_from_dict({"kind": "runes"}, CHARSET)
 
 

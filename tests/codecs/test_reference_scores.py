@@ -16,7 +16,7 @@ def slots(ids: list[int], maxima: list[float]) -> Floats:
     """Four classes; each slot gives the named class its probability and shares the rest among the others."""
     table = np.array([[(1 - chance) / 3] * 4 for chance in maxima])
     table[range(len(ids)), ids] = maxima
-    return np.log(table).astype(np.float32)
+    return np.asarray(np.log(table), np.float32)
 
 
 @pytest.mark.parametrize(("rule", "score"), [("mean", 0.7), ("before-end", 0.48), ("to-end", 0.432), ("steps", 0.432)])

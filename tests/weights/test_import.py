@@ -118,7 +118,7 @@ def test_bundle_computes_what_the_checkpoint_did(crnn: Path, tmp_path: Path, sou
 
 
 def test_unknown_sources_and_foreign_files_are_explained(crnn: Path, tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="unknown source 'clova'; known are .*clovaai-dtrb"):
+    with pytest.raises(BundleError, match=r"unknown source 'clova'; known are .*clovaai-dtrb"):
         import_checkpoint("clova", [crnn])
     with pytest.raises(BundleError, match=r"has 1 file\(s\); 2 were given"):
         import_checkpoint("clovaai-dtrb", [crnn, crnn])
