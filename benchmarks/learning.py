@@ -1,12 +1,12 @@
 """Does each architecture learn? Short runs of every shipped recipe, on the same images, measured on the way.
 
-    python benchmarks/learning.py [--images 24000] [--only srn crnn ...] [--out build/learning]
+    python benchmarks/learning.py [--only srn crnn ...] [--full] [--out build/learning]
 
-The task is made for short runs: numbers of up to three digits in plain print, without light or camera, so that networks
-of 50 million parameters get somewhere in minutes. Each recipe keeps its model at full size, its optimiser and its learning
-rate; the number of steps, the batch and the data are the same for all. Accuracy is that of the averaged weights on images
-of the same kind that were not trained on, so it says that a network and its recipe work, not how well they read
-photographs. A run that was interrupted goes on; what is done in --out is not done again.
+The task is made for short runs: numbers of up to three digits in plain print, without light or camera. Each recipe
+keeps its architecture, losses, optimiser and learning rate, at about a quarter of its width, or with --full at its own
+size; the number of steps, the batch and the images are the same for all. Accuracy is that of the averaged weights on
+images of the same kind that were not trained on. So it says that a network and its recipe work, and nothing about how
+well they read photographs. A run that was interrupted goes on; what is done in --out is not done again.
 """
 
 from __future__ import annotations
@@ -28,6 +28,27 @@ from wildtext.training.loop import train
 
 _BATCH = 32
 _HELD_OUT = 512
+
+_ATTENTION = {"channels": 128, "hidden": 64, "localisation": [16, 32, 64, 128], "max_length": 5}
+_MGP_STR = {"features": 96, "layers": 6, "heads": 3, "max_length": 5}
+_ACDS_STR = {"channels": [16, 16, 32, 64, 128], "features": 96, "heads": 3, "groups": 8, "max_length": 5}
+
+SMALLER: dict[str, dict[str, Any]] = {
+    "wildnet": {"channels": [16, 32, 64, 128], "layers": 1},
+    "crnn": {"channels": 128, "hidden": 64},
+    "rosetta": {"channels": 128},
+    "star-net": _ATTENTION,
+    "rare": _ATTENTION,
+    "trba": _ATTENTION,
+    "srn": {"channels": 16, "features": 128, "heads": 4, "max_length": 5},
+    "srn-resnet1d": {"features": 128, "heads": 4, "max_length": 5},
+    "robustscanner": {"channels": [16, 32, 64, 64, 128, 128], "features": 64, "max_length": 5},
+    "crnn-seq2seq": {"channels": 128, "hidden": 64, "max_length": 5},
+    "mgp-str-tiny": _MGP_STR,
+    "char-str-small": _MGP_STR,
+    "acds-str-small": _ACDS_STR,
+}
+"""Sizes at which a run takes a few minutes of a processor, for one preset of each architecture."""
 
 
 def plain() -> SynthOptions:
@@ -53,9 +74,10 @@ def drawn(folder: Path, name: str, seed: int, count: int) -> str:
 def shortened(recipe: Recipe, arguments: argparse.Namespace, data: tuple[str, str]) -> Recipe:
     """The recipe with our data and number of steps."""
     steps = arguments.images // _BATCH
+    sizes = recipe.model.sizes if arguments.full else SMALLER[recipe.model.name]
     return replace(
         recipe,
-        model=replace(recipe.model, charset="36"),
+        model=replace(recipe.model, charset="36", sizes=sizes),
         data=replace(recipe.data, train=(data[0],), validation=(data[1],), workers=0),
         optimiser=replace(recipe.optimiser, warmup=max(steps // 20, 1), ema=0.98),
         loop=replace(
@@ -67,6 +89,7 @@ def shortened(recipe: Recipe, arguments: argparse.Namespace, data: tuple[str, st
             log_every=max(steps // 40, 1),
             device=arguments.device,
             threads=arguments.threads,
+            precision="bf16",
         ),
     )
 
@@ -92,9 +115,10 @@ def show(results: dict[str, list[dict[str, Any]]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=8_000, help="that each network sees")
+    parser.add_argument("--images", type=int, default=48_000, help="that each network sees")
     parser.add_argument("--points", type=int, default=4, help="measurements on the way")
     parser.add_argument("--only", nargs="*", default=[], help="recipes to run; all that ship, if none is named")
+    parser.add_argument("--full", action="store_true", help="the sizes of the recipes")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, default=Path("build/learning"))
@@ -103,8 +127,12 @@ def main() -> None:
     data = drawn(arguments.out, "train", 21, arguments.images), drawn(arguments.out, "held-out", 22, _HELD_OUT)
     results = {}
     for name in arguments.only or sorted(path.stem for path in SHIPPED.glob("*.toml")):
-        recipe = shortened(find_recipe(name), arguments, data)
-        results[name] = learn(recipe, arguments.out / f"{name}-{arguments.images}")
+        recipe = find_recipe(name)
+        if not arguments.full and recipe.model.name not in SMALLER:
+            continue  # another size of one that is there
+        recipe = shortened(recipe, arguments, data)
+        size = "full" if arguments.full else "smaller"
+        results[name] = learn(recipe, arguments.out / f"{name}-{size}-{arguments.images}")
         show(results)
     (arguments.out / "results.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
 

@@ -26,7 +26,22 @@ def test_the_94_are_digits_lower_upper_and_punctuation_in_ascii_order() -> None:
     assert len(Charset.named("94")) == 94
 
 
-@pytest.mark.parametrize(("name", "size"), [("36", 36), ("62", 62), ("94", 94)])
+def test_the_90_are_those_of_paddleocr_and_mmocr() -> None:
+    symbols = "!\"#$%&'()*+,-./:;<=>?@[\\]_`~"
+    expected = string.digits + string.ascii_lowercase + string.ascii_uppercase + symbols
+    assert "".join(Charset.named("90").characters) == expected
+    assert Charset.named("90").normalize("Café") == "Cafe"
+
+
+def test_chinese_has_the_characters_of_gb_2312_and_keeps_wide_punctuation() -> None:
+    charset = Charset.named("chinese")
+    assert charset.characters[:94] == Charset.named("94").characters
+    assert charset.unknown(charset.normalize("限高2.5米，《北京》Exit！")) == ""  # noqa: RUF001
+    assert charset.unknown("齄") == ""
+    assert charset.normalize("１：é①") == "１：é①"  # noqa: RUF001
+
+
+@pytest.mark.parametrize(("name", "size"), [("36", 36), ("62", 62), ("94", 94), ("90", 90), ("chinese", 6875)])
 def test_each_standard_set_takes_a_space_at_its_end(name: str, size: int) -> None:
     plain, spaced = Charset.named(name), Charset.named(f"{name}+space")
     assert len(plain) == size

@@ -30,6 +30,9 @@ def test_the_wheel_holds_recipes_fonts_words_weights_and_licences(wheel: Path) -
     names = zipfile.ZipFile(wheel).namelist()
     for wanted in (
         "wildtext/py.typed",
+        "wildtext/codecs/vocabularies/LICENSE",
+        "wildtext/codecs/vocabularies/bert-uncased.table",
+        "wildtext/codecs/vocabularies/gpt2.table",
         "wildtext/recipes/default.toml",
         "wildtext/synth/words/common.txt",
         "wildtext/synth/words/COPYRIGHT",

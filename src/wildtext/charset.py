@@ -21,11 +21,31 @@ Normalization = Literal["none", "NFC", "NFKC", "ascii"]
 _DIGITS = "0123456789"
 _LOWER = "abcdefghijklmnopqrstuvwxyz"
 _PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+_CHINESE_PUNCTUATION = "。，、！？：；（）《》【】“”…·¥"  # noqa: RUF001
 
-NAMED = {
+
+def hanzi(first: int, last: int) -> str:
+    """The Chinese characters in rows `first` to `last` of GB 2312: the common ones in 16 to 55, the others in 56 to 87.
+
+    >>> len(hanzi(16, 55)), len(hanzi(56, 87))
+    (3755, 3008)
+    """
+    codes = bytes(part for row in range(first, last + 1) for cell in range(1, 95) for part in (0xA0 + row, 0xA0 + cell))
+    return codes.decode("gb2312", errors="ignore")
+
+
+STANDARD = {
     "36": _DIGITS + _LOWER,
     "62": _DIGITS + _LOWER + _LOWER.upper(),
     "94": _DIGITS + _LOWER + _LOWER.upper() + _PUNCTUATION,
+}
+"""What is compared and reported: each set is part of the next."""
+
+NAMED = {
+    **STANDARD,
+    # What PaddleOCR and MMOCR train RobustScanner and SAR with: 94 without ^ { | }.
+    "90": "".join(character for character in STANDARD["94"] if character not in "^{|}"),
+    "chinese": STANDARD["94"] + hanzi(16, 87) + _CHINESE_PUNCTUATION,
 }
 
 
@@ -67,9 +87,10 @@ class Charset:
 
     @classmethod
     def named(cls, name: str) -> Charset:
-        """One of the standard sets ``36``, ``62`` and ``94``, each also with ``+space``.
+        """One of the sets ``36``, ``62``, ``94``, ``90`` and ``chinese``, each also with ``+space``.
 
-        36 folds case. All three map to ASCII by dropping accents.
+        36 folds case. Those of Latin letters map to ASCII by dropping accents. 90 is 94 without ``^ { | }``; chinese is
+        94, the 6,763 characters of GB 2312 and the punctuation between them.
 
         >>> Charset.named("36").normalize("Café")
         'cafe'
@@ -82,7 +103,7 @@ class Charset:
             known = ", ".join(f"{key}, {key}+space" for key in NAMED)
             raise CharsetError(f"unknown charset {name!r}; known are {known}, or give a file with one character a line")
         characters = tuple(NAMED[base]) + ((" ",) if plus else ())
-        return cls(name, characters, fold_case=base == "36", normalization="ascii")
+        return cls(name, characters, fold_case=base == "36", normalization="NFC" if base == "chinese" else "ascii")
 
     @classmethod
     def from_file(cls, path: Path | str) -> Charset:

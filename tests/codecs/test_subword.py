@@ -309,7 +309,7 @@ def test_readings_are_those_of_the_reference(case: dict[str, Any]) -> None:
         assert reference_score("to-end", scores, codec) == pytest.approx(wanted["score"], abs=2e-4)
         assert reading.confidence == pytest.approx(wanted["score"], abs=2e-4) or not codec.ended(scores)
         assert codec.ended(scores) == (wanted["score"] > 0)
-        if case["name"] != "noise_only":
+        if case["name"] != "noise_only":  # nonsense without an end, cut short and with special tokens in the reference
             assert reading.text == DIFFERENT.get((case["name"], head), wanted["text"])
         ranks[head] = (codec.ended(scores), reading.confidence)
     best = max(ranks, key=lambda head: ranks[head])

@@ -16,9 +16,15 @@ from wildtext.models import MODELS, build
 from wildtext.weights.bundle import Bundle, save_model
 
 DTRB_SMALL: dict[str, Any] = {"channels": 32, "hidden": 16, "localisation": [8, 8, 16, 16], "max_length": 5}
+MGP_SMALL: dict[str, Any] = {"features": 32, "layers": 1, "heads": 2, "max_length": 5}
+ACDS_SMALL: dict[str, Any] = {"channels": [16] * 5, "depths": [1] * 5, "features": 32, "heads": 2, "layers": 3}
+SRN_SMALL: dict[str, Any] = {"features": 32, "heads": 2, "encoder_units": 1, "semantic_units": 1, "max_length": 5}
 SMALL: dict[str, dict[str, Any]] = {
     "wildnet": {"channels": [8, 8, 16, 16], "layers": 1, "heads": 2},
     **dict.fromkeys(("crnn", "rare", "trba", "star-net", "rosetta"), DTRB_SMALL),
+    "srn": {"channels": 8, "depths": [1, 1, 1, 1], **SRN_SMALL},
+    "srn-resnet1d": SRN_SMALL,
+    **dict.fromkeys(("mgp-str-tiny", "mgp-str-small", "mgp-str-base", "char-str-small"), MGP_SMALL),
 }
 
 

@@ -28,6 +28,8 @@ BOXES = [
 """Made-up places of the characters, for maps that are supervised."""
 
 _DTRB = {"channels": 64, "hidden": 32, "localisation": [8, 16, 16, 32], "max_length": 6}
+_MGP = {"features": 32, "layers": 1, "heads": 2, "max_length": 6}
+_ACDS = {"channels": [16] * 5, "depths": [1] * 5, "features": 32, "heads": 2, "max_length": 6}
 SMALL: dict[str, dict[str, Any]] = {
     "wildnet": {"channels": [8, 16, 32, 64], "depths": [0, 1, 1], "layers": 1, "heads": 2},
     "crnn": _DTRB,
@@ -35,6 +37,16 @@ SMALL: dict[str, dict[str, Any]] = {
     "star-net": _DTRB,
     "rosetta": _DTRB,
     "trba": _DTRB,
+    "srn": {"channels": 8, "depths": [1, 1, 1, 1], "features": 32, "heads": 2, "encoder_units": 1, "semantic_units": 1},
+    "srn-resnet1d": {"features": 32, "heads": 2, "encoder_units": 1, "semantic_units": 1},
+    "acds-str-small": {**_ACDS, "layers": 3},
+    "acds-str-base": {**_ACDS, "layers": 4},
+    "robustscanner": {"channels": [8, 8, 16, 16, 32, 32], "depths": [1, 1, 1, 1], "features": 32, "max_length": 6},
+    "crnn-seq2seq": {"channels": 64, "hidden": 32, "max_length": 7},
+    "mgp-str-tiny": _MGP,
+    "mgp-str-small": {**_MGP, "granularities": ["characters", "bpe"]},
+    "mgp-str-base": {**_MGP, "granularities": ["characters", "wordpiece"]},
+    "char-str-small": _MGP,
 }
 """Sizes at which a test is quick; an architecture that is not listed is tested as it is."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,16 @@ def fake_checkpoint(name: str) -> dict[str, Tensor]:
         f"{part}.{key}".removeprefix(".").removeprefix("module."): torch.from_numpy(array)
         for part, arrays in oracle(name)[1].items()
         for key, array in arrays.items()
+    }
+
+
+def listing(name: str) -> set[str]:
+    """The names that `fake_checkpoint` has, without making the tensors."""
+    spec = json.loads((ORACLES / name / "spec.json").read_text(encoding="utf-8"))
+    return {
+        f"{part}.{key}".removeprefix(".").removeprefix("module.")
+        for part, weights in weights_recipe.parts(spec).items()
+        for key, _, _ in weights["keys"]
     }
 
 

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wildtext.charset import Charset
+from wildtext.charset import Charset, hanzi
 from wildtext.config import LabelOptions
 from wildtext.config.synth import CASE_STYLES, LABEL_KINDS
 from wildtext.errors import DataError
 from wildtext.synth.corpus import KINDS, SHIPPED, Corpus
-from wildtext.synth.corpus.chinese import hanzi
 
 
 def draw(corpus: Corpus, count: int, seed: int = 0) -> list[str]:

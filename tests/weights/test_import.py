@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tests.oracles.goldens import fake_checkpoint, golden
+from tests.oracles.goldens import fake_checkpoint, golden, listing
 from wildtext.errors import BundleError
 from wildtext.weights.bundle import load_model, save_model
 from wildtext.weights.importers import SOURCES, import_checkpoint
@@ -141,7 +141,25 @@ def test_charset_must_have_the_right_size(crnn: Path) -> None:
         import_checkpoint("auto", [crnn], charset="94")
 
 
-def test_each_source_is_guessed_as_itself() -> None:
-    for name, source in SOURCES.items():
-        assert source.name == name
-        assert source.describes
+ORACLE_OF = {
+    "clovaai-dtrb": "dtrb_crnn",
+    "srn-pytorch": "srn_pytorch",
+    "paddleocr-srn": "srn_paddleocr",
+    "paddleocr-robustscanner": "robustscanner_paddleocr",
+    "mmocr-robustscanner": "robustscanner_mmocr",
+    "bai-shang": "baishang_crnn_seq2seq",
+    "mgp-str": "mgp_str_official_tiny",
+    "mgp-str-hf": "mgp_str_hf_tiny",
+    "acds-str": "acds_small",
+}
+
+
+def test_all_sources_have_an_oracle() -> None:
+    assert ORACLE_OF.keys() == SOURCES.keys()
+    assert all(source.name == name and source.describes for name, source in SOURCES.items())
+
+
+@pytest.mark.parametrize("name", ORACLE_OF)
+def test_each_source_knows_its_own_checkpoints_alone(name: str) -> None:
+    names = listing(ORACLE_OF[name])
+    assert [other for other, source in SOURCES.items() if source.recognises(names)] == [name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,10 +12,11 @@ from wildtext.charset import Charset
 from wildtext.codecs.ctc import CTC
 from wildtext.codecs.reference_scores import RULES, reference_score
 from wildtext.codecs.sequence import Sequence
+from wildtext.codecs.subword import Subword
 from wildtext.errors import BundleError
 from wildtext.types import Floats, Prediction
 
-__all__ = ["CTC", "RULES", "Codec", "Sequence", "codec_from_dict", "log_softmax", "reference_score"]
+__all__ = ["CTC", "RULES", "Codec", "Sequence", "Subword", "codec_from_dict", "log_softmax", "reference_score"]
 
 
 class Codec(Protocol):
@@ -55,7 +57,7 @@ class Codec(Protocol):
         """Plain values for JSON; `codec_from_dict` takes them back."""
 
 
-_KINDS: dict[str, type[CTC] | type[Sequence]] = {"ctc": CTC, "sequence": Sequence}
+_KINDS: dict[str, Callable[..., Codec]] = {"ctc": CTC, "sequence": Sequence, "subword": Subword.from_dict}
 
 
 def codec_from_dict(values: dict[str, Any], charset: Charset) -> Codec:
@@ -73,7 +75,8 @@ def codec_from_dict(values: dict[str, Any], charset: Charset) -> Codec:
 
 def log_softmax(logits: Floats, temperature: float = 1.0) -> Floats:
     """Log probabilities over the last axis, after dividing logits by a calibration temperature."""
-    scaled = logits.astype(np.float32) / np.float32(temperature)
-    shifted = scaled - scaled.max(axis=-1, keepdims=True)
-    result: Floats = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return result
+    # In place, as heads of subwords have megabytes of logits for each image.
+    scores: Floats = np.divide(logits, np.float32(temperature), dtype=np.float32)
+    scores -= scores.max(axis=-1, keepdims=True)
+    scores -= np.log(np.exp(scores).sum(axis=-1, keepdims=True))
+    return scores

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wildtext.codecs.sequence import Sequence
+from wildtext.codecs.subword import Subword
 from wildtext.types import Floats
 
 if TYPE_CHECKING:
@@ -27,13 +28,14 @@ def reference_score(rule: str, log_probabilities: Floats, codec: Codec) -> float
         codec: of the head; where the text ends is seen from the best class of each slot, special tokens included.
     """
     maxima = np.exp(log_probabilities.max(axis=1).astype(np.float64))
-    if not isinstance(codec, Sequence):
+    if not isinstance(codec, Sequence | Subword):
         return RULES[rule](maxima, len(maxima), True)
     ids, maxima = log_probabilities.argmax(axis=1)[codec.skip :], maxima[codec.skip :]
-    ends = np.flatnonzero(ids == codec.end) if codec.end not in codec.silent else ids[:0]
-    kept = ~np.isin(ids, codec.silent)
-    length = int(ends[0]) if len(ends) else int(kept.sum())
-    return RULES[rule](maxima[kept], length, bool(len(ends)))
+    if isinstance(codec, Sequence) and codec.end in codec.silent:
+        maxima = maxima[~np.isin(ids, codec.silent)]
+        return RULES[rule](maxima, len(maxima), False)
+    ends = np.flatnonzero(ids == codec.end)
+    return RULES[rule](maxima, int(ends[0]) if len(ends) else len(maxima), bool(len(ends)))
 
 
 def _mean(maxima: NDArray[np.float64], length: int, ended: bool) -> float:

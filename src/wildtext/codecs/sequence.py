@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wildtext.charset import Charset
-from wildtext.codecs.slots import END, best_path, other_texts
+from wildtext.codecs.slots import END, best_path, other_texts, target_ids
 from wildtext.codecs.spans import attention_spans
 from wildtext.errors import CharsetError
 from wildtext.types import Character, Floats, Prediction
@@ -59,6 +59,15 @@ class Sequence:
         """The ids of the attention decoders of Baek et al. 2019: [GO] = padding = 0, [s] = 1, characters from 2."""
         return cls(charset, max_length, classes=len(charset) + 2, first=2, begin=0, end=1, pad=0)
 
+    @classmethod
+    def mgp(cls, charset: Charset, max_length: int = 25) -> Sequence:
+        """The ids of the character heads of Wang, Da and Yao 2022.
+
+        [GO] = padding = 0, [s] = 1, characters from 2. The first slot stands for [GO]; one further on writes nothing.
+        """
+        classes = len(charset) + 2
+        return cls(charset, max_length, classes, first=2, begin=0, end=1, pad=0, skip=1, silent=(0,))
+
     def problem(self, text: str) -> str | None:
         """Why a normalised label cannot be a training target; None if it can."""
         if not text:
@@ -77,16 +86,11 @@ class Sequence:
         Raises:
             CharsetError: a label is too long or outside the charset; the message names it.
         """
-        lead = [] if self.begin is None else [self.begin]
-        ids = np.full((len(texts), len(lead) + self.slots), self.pad, np.int64)
-        lengths = np.zeros(len(texts), np.int64)
-        for number, (row, text) in enumerate(zip(ids, texts, strict=True)):
+        for text in texts:
             if text and (problem := self.problem(text)):
                 raise CharsetError(f"label {text!r}: {problem}")
-            tokens = [*lead, *map(self._id, text), self.end][: len(row)]
-            row[: len(tokens)] = tokens
-            lengths[number] = len(row) if self.pad == self.end else len(tokens)
-        return ids, lengths
+        labels = [[self._id(character) for character in text] for text in texts]
+        return target_ids(labels, begin=self.begin, end=self.end, pad=self.pad, slots=self.slots)
 
     def decode(
         self,

@@ -1,9 +1,9 @@
-"""What decoders with one class per slot share: the best path through the slots, and the texts of the next best ones."""
+"""What heads with one class per slot share: target ids, the best path through the slots, and the next best texts."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,32 @@ _MOST_PATHS = 4096
 """Paths that are looked at for alternatives; only silent tokens can make many of them spell the same few texts."""
 
 Path = tuple[int, ...]
+
+
+def target_ids(
+    labels: Sequence[Sequence[int]], *, begin: int | None, end: int, pad: int, slots: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """``[begin] label [end] padding`` for each label, and how many of these ids count.
+
+    Args:
+        labels: the ids of each, at most as many as there are slots; one that fills all slots has no end.
+        begin: id in front of the slots; None for none.
+        end: id behind a label.
+        pad: id that fills up; where it is the same as the end, padding counts.
+        slots: how many each label has.
+
+    Returns:
+        Ids (N, slots, and 1 with a begin) and lengths (N,).
+    """
+    lead = [] if begin is None else [begin]
+    ids = np.full((len(labels), len(lead) + slots), pad, np.int64)
+    lengths = np.full(len(labels), ids.shape[1], np.int64)
+    for number, label in enumerate(labels):
+        framed = [*lead, *label, end][: ids.shape[1]]
+        ids[number, : len(framed)] = framed
+        if pad != end:
+            lengths[number] = len(framed)
+    return ids, lengths
 
 
 def best_path(scores: NDArray[np.float64], *, stops: bool = True) -> Path:

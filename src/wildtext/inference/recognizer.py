@@ -101,12 +101,12 @@ class Recognizer:
         images = self.bundle.preprocessing.normalize(np.stack([view.canvas for view in views]), shares)
         raw = self.runtime.run(images, shares)
         heads = self.bundle.fused or (self.bundle.primary,)
-        scores = {head: log_softmax(raw.logits[head], self.bundle.temperature) for head in heads}
         readings = []
         for row, view in enumerate(views):
             maps = {name: values[row] for name, values in raw.maps.items()}
-            of_view = {head: values[row] for head, values in scores.items()}
-            reading = self._decode(of_view, maps, top, float(shares[row]))
+            # One image at a time: the logits of a batch over 50,000 subwords do not fit into a processor's cache.
+            scores = {head: log_softmax(raw.logits[head][row], self.bundle.temperature) for head in heads}
+            reading = self._decode(scores, maps, top, float(shares[row]))
             readings.append(replace(reading, rotation=view.angle))
         return readings
 

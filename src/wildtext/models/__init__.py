@@ -8,9 +8,15 @@ from typing import Any
 
 from wildtext.charset import Charset
 from wildtext.errors import ConfigError
-from wildtext.images import Fixed, Preprocessing
+from wildtext.images import Fixed, Padded, Preprocessing
+from wildtext.models.acds_str import ACDSSTR, ACDSSTRConfig
 from wildtext.models.contract import Head, MapLoss, Model, Output
 from wildtext.models.dtrb import DTRB, DTRBConfig
+from wildtext.models.mgp_str import MGPSTR, MGPSTRConfig
+from wildtext.models.robustscanner import RobustScanner, RobustScannerConfig
+from wildtext.models.seq2seq import Seq2Seq, Seq2SeqConfig
+from wildtext.models.srn import SRN, SRNConfig
+from wildtext.models.srn_resnet1d import SRNResNet1d, SRNResNet1dConfig
 from wildtext.models.wildnet import WildNet, WildNetConfig
 
 __all__ = ["MODELS", "Head", "MapLoss", "Model", "Output", "Preset", "build"]
@@ -34,6 +40,7 @@ class Preset:
 
 
 _GREY = Preprocessing(Fixed(32, 100), color="grey")
+_UNIT = Preprocessing(Fixed(32, 128), mean=(0.0,), std=(1.0,))
 
 MODELS: dict[str, Preset] = {
     # Dense convolutions, two attention layers, CTC; made for reading on a CPU.
@@ -48,6 +55,30 @@ MODELS: dict[str, Preset] = {
     "rosetta": Preset(DTRB, DTRBConfig(trunk="resnet", sequence="none"), _GREY),
     # Thin-plate spline, ResNet, BiLSTM, attention (Baek et al. 2019).
     "trba": Preset(DTRB, DTRBConfig(transformation="tps", trunk="resnet", prediction="attention"), _GREY),
+    # ResNet50 with a pyramid, all characters at once, semantic reasoning in both directions (Yu et al. 2020).
+    "srn": Preset(SRN, SRNConfig(), Preprocessing(Padded(64, 256, min_width=64, multiple=64), color="grey")),
+    # The same idea on one row of columns, as the reimplementation SRN.pytorch has it.
+    "srn-resnet1d": Preset(SRNResNet1d, SRNResNet1dConfig(), _GREY),
+    # ResNet31, attention that asks with the text so far and, beside it, with the place alone (Yue et al. 2020).
+    "robustscanner": Preset(
+        RobustScanner,
+        RobustScannerConfig(),
+        Preprocessing(Padded(48, 160, min_width=48, multiple=4, rounding="nearest"), pad_value=-1.0),
+        "90",
+    ),
+    # CRNN and a GRU with attention to absolute columns, for lines of Chinese (bai-shang).
+    "crnn-seq2seq": Preset(
+        Seq2Seq, Seq2SeqConfig(), Preprocessing(Padded(32, 280, min_width=1, rounding="down"), pad_value=-1.0), "chinese"
+    ),
+    # ResNet45, transformer guided by a map of the characters' cores (Xue et al. 2025).
+    "acds-str-small": Preset(ACDSSTR, ACDSSTRConfig(), _UNIT),
+    "acds-str-base": Preset(ACDSSTR, ACDSSTRConfig(layers=10), _UNIT),
+    # Vision transformer that writes characters, byte pairs and word pieces (Wang, Da and Yao 2022).
+    "mgp-str-tiny": Preset(MGPSTR, MGPSTRConfig(), _UNIT),
+    "mgp-str-small": Preset(MGPSTR, MGPSTRConfig(features=384, heads=6), _UNIT),
+    "mgp-str-base": Preset(MGPSTR, MGPSTRConfig(features=768, heads=12), _UNIT),
+    # The same with characters alone.
+    "char-str-small": Preset(MGPSTR, MGPSTRConfig(features=384, heads=6, granularities=("characters",)), _UNIT),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -37,23 +38,60 @@ class ResidualBlock(nn.Module):
 class EncoderLayer(nn.Module):
     """Pre-norm transformer encoder layer (Vaswani et al. 2017, with the normalisation first)."""
 
-    def __init__(self, width: int, heads: int, *, expansion: int = 4):
+    def __init__(self, width: int, heads: int, *, expansion: int = 4, eps: float = 1e-5):
         super().__init__()
         if width % heads:
             raise ValueError(f"width {width} is not a multiple of {heads} attention heads")
         self.heads = heads
-        self.norm_attention = nn.LayerNorm(width)
+        self.norm_attention = nn.LayerNorm(width, eps=eps)
         self.qkv = nn.Linear(width, 3 * width)
         self.projection = nn.Linear(width, width)
-        self.norm_mlp = nn.LayerNorm(width)
+        self.norm_mlp = nn.LayerNorm(width, eps=eps)
         self.mlp = nn.Sequential(nn.Linear(width, expansion * width), nn.GELU(), nn.Linear(expansion * width, width))
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(N, T, width) to the same shape."""
+        return self._update(tokens, *self._project(tokens))
+
+    def attend(self, tokens: Tensor, start: int = 0) -> tuple[Tensor, Tensor]:
+        """Like `forward`, and what it looked at.
+
+        Args:
+            tokens: (N, T, width).
+            start: the first sample whose attention is wanted.
+
+        Returns:
+            Tokens (N, T, width), and attention (N - start, T, T) in float32, of queries to keys, averaged over heads.
+        """
+        query, key, value = self._project(tokens)
+        with torch.autocast(tokens.device.type, enabled=False):
+            scaled = query[start:].float() / query.shape[-1] ** 0.5
+            attention = (scaled @ key[start:].float().transpose(2, 3)).softmax(dim=-1).sum(dim=1) / self.heads
+        return self._update(tokens, query, key, value), attention
+
+    def _project(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Query, key and value (N, heads, T, width / heads)."""
         count, steps, width = tokens.shape
         qkv = self.qkv(self.norm_attention(tokens)).view(count, steps, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(count, steps, width)
+        return query, key, value
+
+    def _update(self, tokens: Tensor, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """The tokens after attention and perceptron."""
+        attended = dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
         tokens = tokens + self.projection(attended)
         out: Tensor = tokens + self.mlp(self.norm_mlp(tokens))
         return out
+
+
+def dot_product_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Scaled dot product attention (Vaswani et al. 2017) of (N, heads, T, size) each, to the same shape.
+
+    The fused kernel is the quicker one, but for its gradient in bfloat16 on CPUs: there plain products of matrices
+    take half the time.
+    """
+    if query.requires_grad and query.dtype == torch.bfloat16 and query.device.type == "cpu":
+        scores = query / query.shape[-1] ** 0.5 @ key.transpose(2, 3)
+        attended: Tensor = scores.softmax(dim=-1) @ value
+        return attended
+    return F.scaled_dot_product_attention(query, key, value)

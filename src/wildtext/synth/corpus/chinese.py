@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wildtext.charset import NAMED
+from wildtext.charset import NAMED, hanzi
 from wildtext.synth.corpus.draws import Random, between, fill, pick, run
 from wildtext.synth.corpus.vocabulary import MARKS, Vocabulary
 from wildtext.synth.corpus.words import WordList, shipped
@@ -29,16 +29,6 @@ _MARKS = (
 )  # fmt: skip
 _PLATES = ("@·#####", "@#####", "@·@####", "@##@##")
 _PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
-
-
-def hanzi(first: int, last: int) -> str:
-    """The Chinese characters in rows `first` to `last` of GB 2312: the common ones in 16 to 55, the others in 56 to 87.
-
-    >>> len(hanzi(16, 55)), len(hanzi(56, 87))
-    (3755, 3008)
-    """
-    codes = bytes(part for row in range(first, last + 1) for cell in range(1, 95) for part in (0xA0 + row, 0xA0 + cell))
-    return codes.decode("gb2312", errors="ignore")
 
 
 class Chinese(Vocabulary):

@@ -10,13 +10,31 @@ from torch import Tensor
 from wildtext.errors import BundleError
 from wildtext.models import Model, build
 from wildtext.weights.bundle import Bundle
+from wildtext.weights.importers.acds_str import ACDS_STR
 from wildtext.weights.importers.checkpoints import read_checkpoint
 from wildtext.weights.importers.contract import Imported, Source, listed
 from wildtext.weights.importers.dtrb import CLOVAAI_DTRB
+from wildtext.weights.importers.mgp_str import MGP_STR_HF, MGP_STR_OFFICIAL
+from wildtext.weights.importers.robustscanner import MMOCR_ROBUSTSCANNER, PADDLEOCR_ROBUSTSCANNER
+from wildtext.weights.importers.seq2seq import BAI_SHANG
+from wildtext.weights.importers.srn import PADDLEOCR_SRN, SRN_PYTORCH
 
 __all__ = ["SOURCES", "import_checkpoint"]
 
-SOURCES: dict[str, Source] = {source.name: source for source in (CLOVAAI_DTRB,)}
+SOURCES: dict[str, Source] = {
+    source.name: source
+    for source in (
+        CLOVAAI_DTRB,
+        SRN_PYTORCH,
+        PADDLEOCR_SRN,
+        PADDLEOCR_ROBUSTSCANNER,
+        MMOCR_ROBUSTSCANNER,
+        BAI_SHANG,
+        MGP_STR_OFFICIAL,
+        MGP_STR_HF,
+        ACDS_STR,
+    )
+}
 
 
 def import_checkpoint(source: str, files: Sequence[Path], *, charset: str = "") -> tuple[Model, Bundle]:

@@ -24,7 +24,8 @@ _HEIGHT = 32
 
 
 def _recognises(names: Collection[str]) -> bool:
-    return any(name.startswith("FeatureExtraction.ConvNet.") for name in names) and "Prediction.GSRM" not in names
+    prediction = {"Prediction.weight", "Prediction.attention_cell.score.weight"}
+    return any(name.startswith("FeatureExtraction.ConvNet.") for name in names) and not prediction.isdisjoint(names)
 
 
 def _convert(tensors: Mapping[str, Tensor], charset: Charset | None) -> Imported:
@@ -92,7 +93,7 @@ def _sizes(weights: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict
 def _names(given: Iterable[str]) -> dict[str, str]:
     """The reference's names to ours, for the slots that the given names belong to."""
     present = {name.partition(".")[0] for name in given}
-    names = _resnet() if "FeatureExtraction.ConvNet.conv0_1.weight" in given else _vgg()
+    names = resnet_names() if "FeatureExtraction.ConvNet.conv0_1.weight" in given else _vgg()
     if "Transformation" in present:
         names |= _transformation()
     if "SequenceModeling" in present:
@@ -133,7 +134,8 @@ def _vgg() -> dict[str, str]:
     return names
 
 
-def _resnet() -> dict[str, str]:
+def resnet_names() -> dict[str, str]:
+    """The reference's names to those of `wildtext.models.trunks.ResNet`, in a model that calls it `trunk`."""
     network = "FeatureExtraction.ConvNet"
     names: dict[str, str] = {}
     for reference, place in (("0_1", 0), ("0_2", 1), ("1", 4), ("2", 8), ("3", 15)):
