@@ -22,7 +22,9 @@ SRN_SMALL: dict[str, Any] = {"features": 32, "heads": 2, "encoder_units": 1, "se
 SMALL: dict[str, dict[str, Any]] = {
     "wildnet": {"channels": [8, 8, 16, 16], "layers": 1, "heads": 2},
     **dict.fromkeys(("crnn", "rare", "trba", "star-net", "rosetta"), DTRB_SMALL),
-    "srn": {"channels": 8, "depths": [1, 1, 1, 1], **SRN_SMALL},
+    "robustscanner": {"channels": [8, 8, 16, 16, 32, 32], "depths": [1, 1, 1, 1], "features": 32, "max_length": 6},
+    "crnn-seq2seq": {"channels": 64, "hidden": 32, "max_length": 7},
+    "srn": {"channels": 16, "depths": [1, 1, 1, 1], **SRN_SMALL},
     "srn-resnet1d": SRN_SMALL,
     **dict.fromkeys(("mgp-str-tiny", "mgp-str-small", "mgp-str-base", "char-str-small"), MGP_SMALL),
 }

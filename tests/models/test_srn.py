@@ -21,7 +21,7 @@ from wildtext.weights.importers.srn import PADDLEOCR_SRN, SRN_PYTORCH
 
 CHARSET = Charset.named("36")
 PARAMETERS = {"srn": 54_639_628, "srn-resnet1d": 57_250_602}
-SMALL: dict[str, Any] = {"channels": 8, "depths": (1, 1, 1, 1), "features": 32, "heads": 4, "semantic_units": 2}
+SMALL: dict[str, Any] = {"channels": 16, "depths": (1, 1, 1, 1), "features": 32, "heads": 4, "semantic_units": 2}
 TRUNK_SCALE = 512**0.5 * 0.9
 """What the importer multiplies the trunk's last layer with."""
 
@@ -176,7 +176,7 @@ def test_any_charset_has_its_own_tokens() -> None:
 
 @torch.no_grad()
 def test_trunk_keeps_an_eighth_of_the_resolution() -> None:
-    trunk = ResNetFPN(3, 4, (1, 2, 1, 1), 24).eval()
+    trunk = ResNetFPN(3, 16, (1, 2, 1, 1), 24).eval()
     assert trunk(torch.randn(2, 3, 32, 48)).shape == (2, 24, 4, 6)
 
 
@@ -230,7 +230,7 @@ def test_importers_know_their_files_and_what_they_lack(source: Source, oracle: s
         ("srn", {"height": 60}),
         ("srn", {"width": 0}),
         ("srn", {"image_channels": 2}),
-        ("srn", {"channels": 0}),
+        ("srn", {"channels": 8}),
         ("srn", {"depths": [1, 1, 1]}),
         ("srn", {"depths": [1, 0, 1, 1]}),
         ("srn", {"features": 100}),

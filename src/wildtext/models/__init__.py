@@ -68,7 +68,10 @@ MODELS: dict[str, Preset] = {
     ),
     # CRNN and a GRU with attention to absolute columns, for lines of Chinese (bai-shang).
     "crnn-seq2seq": Preset(
-        Seq2Seq, Seq2SeqConfig(), Preprocessing(Padded(32, 280, min_width=1, rounding="down"), pad_value=-1.0), "chinese"
+        Seq2Seq,
+        Seq2SeqConfig(),
+        Preprocessing(Padded(32, 280, min_width=1, rounding="down"), pad_value=-1.0),
+        "chinese",
     ),
     # ResNet45, transformer guided by a map of the characters' cores (Xue et al. 2025).
     "acds-str-small": Preset(ACDSSTR, ACDSSTRConfig(), _UNIT),

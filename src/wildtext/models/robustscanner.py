@@ -1,4 +1,6 @@
-"""RobustScanner (Yue et al., "RobustScanner: Dynamically Enhancing Positional Clues for Robust Text Recognition", ECCV 2020).
+"""RobustScanner: two ways to ask where the next character stands.
+
+After Yue et al., "RobustScanner: Dynamically Enhancing Positional Clues for Robust Text Recognition" (ECCV 2020).
 
 A decoder that asks with its LSTM state where to look next asks with two things at once: how many characters it has
 written, and what they were. With every step the second drowns the first, so on text without context - a plate, a
@@ -31,13 +33,6 @@ _HEIGHT_STRIDE, _WIDTH_STRIDE = 8, 4
 
 _LAYERS = 2
 """Of both LSTMs."""
-
-_TOKENS = {
-    "paddleocr": {"begin": 1, "end": 1, "pad": 2, "classes": 2},
-    "mmocr": {"begin": 0, "end": 0, "pad": 1, "classes": 3},
-}
-"""Where the special tokens stand behind the characters, and how many more classes than characters there are. Each has
-a third one, for unknown characters, which nothing is taught to write."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +72,7 @@ class RobustScannerConfig:
         for name in ("features", "max_length"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"size {name!r} is {getattr(self, name)}; the least is 1")
-        for name, known in (("tokens", tuple(_TOKENS)), ("mask_rounding", ("up", "nearest"))):
+        for name, known in (("tokens", ("paddleocr", "mmocr")), ("mask_rounding", ("up", "nearest"))):
             if getattr(self, name) not in known:
                 raise ConfigError(f"size {name!r} is {getattr(self, name)!r}; known are {', '.join(known)}")
 
@@ -121,13 +116,13 @@ class RobustScanner(Model):
             by_context, attention = scene.look(self.hybrid(targets["text"]))
             logits = self._classify(by_context, by_place)
         both = (attention + attention_by_place) / 2
-        return Output({"text": logits}, {"attention": both.unflatten(2, features.shape[2:])})
+        return Output({"text": logits}, {"attention": both.reshape(*both.shape[:2], *features.shape[2:])})
 
     def _write(self, scene: Scene, by_place: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and the attention of the hybrid branch, each slot given what was written in the one before."""
-        token, state = self.hybrid.start(len(by_place))
+        token, state = self.hybrid.start(by_place.shape[0])
         logits, attention = [], []
-        for glimpse_by_place in by_place.split(1, dim=1):
+        for glimpse_by_place in torch.split(by_place, 1, dim=1):
             query, state = self.hybrid.step(token, state)
             glimpse, weights = scene.look(query.unsqueeze(1))
             logits.append(self._classify(glimpse, glimpse_by_place))
@@ -149,7 +144,8 @@ class RobustScanner(Model):
         columns = filled.ceil() if config.mask_rounding == "up" else (filled + 0.5).floor()
         places = torch.arange(config.width // _WIDTH_STRIDE, device=valid_width.device)
         beyond = places >= columns.clamp(min=1)[:, None]
-        return beyond[:, None, None].expand(-1, 1, config.height // _HEIGHT_STRIDE, -1).flatten(2)
+        hidden: Tensor = beyond[:, None, None].expand(-1, 1, config.height // _HEIGHT_STRIDE, -1).flatten(2)
+        return hidden
 
 
 @dataclass(frozen=True)
@@ -282,5 +278,10 @@ def _tokens(features: Tensor) -> Tensor:
 
 
 def _codec(config: RobustScannerConfig, charset: Charset) -> Sequence:
-    places = {name: len(charset) + place for name, place in _TOKENS[config.tokens].items()}
-    return Sequence(charset, config.max_length, first=0, **places)
+    """Three special tokens behind the characters; the one for unknown characters is never taught."""
+    count = len(charset)
+    if config.tokens == "mmocr":
+        return Sequence(charset, config.max_length, classes=count + 3, first=0, begin=count, end=count, pad=count + 1)
+    return Sequence(
+        charset, config.max_length, classes=count + 2, first=0, begin=count + 1, end=count + 1, pad=count + 2
+    )

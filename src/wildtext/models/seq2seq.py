@@ -68,6 +68,7 @@ class Seq2Seq(Model):
         self.trunk = Trunk(3, config.channels)
         self.context = nn.Sequential(BiLSTM(config.channels, config.hidden), BiLSTM(config.hidden, config.hidden))
         self.prediction = Decoder(config.width // 4 + 1, config.hidden, codec, config.dropout)
+        self._initialise()
 
     def forward(
         self, images: Tensor, valid_width: Tensor | None = None, targets: dict[str, Tensor] | None = None
@@ -77,6 +78,17 @@ class Seq2Seq(Model):
         columns = self.context(features.squeeze(2).transpose(1, 2))
         logits, attention = self.prediction(columns, targets["text"] if targets else None)
         return Output({"text": logits}, {"attention": attention.unsqueeze(2)})
+
+    def _initialise(self) -> None:
+        # torch's defaults shrink what comes from the image at each of five layers, until the text alone is learnt.
+        for name, parameter in (*self.context.named_parameters(), *self.prediction.named_parameters()):
+            if parameter.ndim == 1:
+                nn.init.zeros_(parameter)
+            elif "weight_hh" in name:
+                for gate in torch.split(parameter.detach(), parameter.shape[1]):
+                    nn.init.orthogonal_(gate)
+            elif name != "embedding.weight":
+                nn.init.xavier_uniform_(parameter)
 
 
 class Trunk(nn.Sequential):

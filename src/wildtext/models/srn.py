@@ -29,7 +29,8 @@ class SRNConfig:
     Attributes:
         height, width: canvas in pixels; multiples of 8.
         image_channels: 1 for grey, 3 for colour.
-        channels: of the stem; the four stages of the trunk give 4, 8, 16 and 32 times as many.
+        channels: of the stem, at least 16, as for fewer torch's strided 1x1 convolutions write beyond their memory; the
+            four stages of the trunk give 4, 8, 16 and 32 times as many.
         depths: residual blocks of each stage.
         features: numbers that describe a place of the image or a character.
         heads: attention heads of each transformer unit.
@@ -61,8 +62,9 @@ class SRNConfig:
         if self.image_channels not in (1, 3):
             raise ConfigError(f"size 'image_channels' is {self.image_channels}; images have 1 or 3")
         for name in ("channels", "encoder_units", "semantic_units", "max_length", "heads"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"size {name!r} is {getattr(self, name)}; the least is 1")
+            least = 16 if name == "channels" else 1
+            if getattr(self, name) < least:
+                raise ConfigError(f"size {name!r} is {getattr(self, name)}; the least is {least}")
         if len(self.depths) != 4 or min(self.depths) < 1:
             raise ConfigError(f"size 'depths' is {self.depths}; it must be 4 numbers of blocks, at least 1 each")
         if self.features < 1 or self.features % self.heads:
