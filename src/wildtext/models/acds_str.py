@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from wildtext.charset import Charset
 from wildtext.codecs import Sequence
 from wildtext.errors import ConfigError
-from wildtext.models.blocks import EncoderLayer
+from wildtext.models.blocks import EncoderLayer, initialise_convolutions
 from wildtext.models.contract import Head, MapLoss, Model, Output
-from wildtext.models.resnet45 import Pyramid, ResNet45, initialise
+from wildtext.models.resnet45 import Pyramid, ResNet45
 
 _STRIDE = 4
 """Pixels of the canvas to a token, in both directions."""
@@ -187,7 +187,7 @@ class CoreArea(nn.Module):
         super().__init__()
         self.mix = nn.Conv2d(channels, channels, 1, bias=False)
         self.score = nn.Conv2d(channels, 1, 1, bias=False)
-        initialise(self.mix)
+        initialise_convolutions(self.mix)
         # Logits near zero: of large ones it would take many steps to get away.
         nn.init.normal_(self.score.weight, std=0.01)
 

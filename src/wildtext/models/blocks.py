@@ -35,6 +35,15 @@ class ResidualBlock(nn.Module):
         return out
 
 
+def initialise_convolutions(network: nn.Module) -> None:
+    """Draw kernels as He et al. (2015) do, and set biases to 0: torch's default shrinks the signal at each layer."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
 class EncoderLayer(nn.Module):
     """Pre-norm transformer encoder layer (Vaswani et al. 2017, with the normalisation first)."""
 

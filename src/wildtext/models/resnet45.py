@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wildtext.models.blocks import ConvNorm
+from wildtext.models.blocks import ConvNorm, initialise_convolutions
 
 _STRIDES = (2, 1, 2, 1, 1)
 
@@ -34,7 +34,7 @@ class ResNet45(nn.Module):
                 (channels[0], *channels[:-1]), channels, depths, _STRIDES, strict=True
             )
         )
-        initialise(self)
+        initialise_convolutions(self)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """What the stem and the stages give for (N, in_channels, H, W).
@@ -102,16 +102,9 @@ class Merge(nn.Module):
         self.coarse = nn.Conv2d(coarse, coarse + fine, 1, bias=False)
         self.fine = nn.Conv2d(fine, coarse + fine, 1, bias=False)
         self.norm = nn.BatchNorm2d(coarse + fine)
-        initialise(self)
+        initialise_convolutions(self)
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
         """(N, coarse, H, W) and (N, fine, 2 H, 2 W) to (N, coarse + fine, 2 H, 2 W)."""
         merged: Tensor = self.norm(F.interpolate(self.coarse(coarse), scale_factor=2) + self.fine(fine))
         return merged
-
-
-def initialise(network: nn.Module) -> None:
-    """Kernels as He et al. (2015) draw them, by the number of outputs; torch's default shrinks the signal."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from wildtext.models.resnet45 import initialise
+from wildtext.models.blocks import initialise_convolutions
 
 STRIDE = 8
 """How many pixels, down and across, one place of the features stands for."""
@@ -45,7 +45,7 @@ class ResNetFPN(nn.Module):
         self.merge_third = _merge(fourth + third, third)
         self.merge_second = _merge(third + second, second)
         self.projection = nn.Conv2d(second, width, 1)
-        initialise(self)
+        initialise_convolutions(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """See the class."""

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from wildtext.charset import Charset
 from wildtext.codecs import Sequence
 from wildtext.errors import ConfigError
-from wildtext.models.blocks import ResidualBlock
+from wildtext.models.blocks import ResidualBlock, initialise_convolutions
 from wildtext.models.contract import Head, Model, Output
 
 _HEIGHT_STRIDE, _WIDTH_STRIDE = 8, 4
@@ -253,11 +253,7 @@ class ResNet31(nn.Sequential):
             nn.MaxPool2d((2, 1)),
             *stages[2:],
         )
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        initialise_convolutions(self)
 
 
 def _stage(in_channels: int, channels: int, depth: int) -> nn.Sequential:

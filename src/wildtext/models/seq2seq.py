@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from wildtext.charset import Charset
 from wildtext.codecs import Sequence
 from wildtext.errors import ConfigError
+from wildtext.models.blocks import initialise_convolutions
 from wildtext.models.contract import Head, Model, Output
 from wildtext.models.dtrb import BiLSTM
 
@@ -80,7 +81,7 @@ class Seq2Seq(Model):
         return Output({"text": logits}, {"attention": attention.unsqueeze(2)})
 
     def _initialise(self) -> None:
-        # torch's defaults shrink what comes from the image at each of five layers, until the text alone is learnt.
+        # torch's defaults shrink what comes from the image at each of five layers, and then only the texts are learnt.
         for name, parameter in (*self.context.named_parameters(), *self.prediction.named_parameters()):
             if parameter.ndim == 1:
                 nn.init.zeros_(parameter)
@@ -88,7 +89,7 @@ class Seq2Seq(Model):
                 for gate in torch.split(parameter.detach(), parameter.shape[1]):
                     nn.init.orthogonal_(gate)
             elif name != "embedding.weight":
-                nn.init.xavier_uniform_(parameter)
+                nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
 
 
 class Trunk(nn.Sequential):
@@ -112,11 +113,7 @@ class Trunk(nn.Sequential):
             nn.MaxPool2d(2, stride=(2, 1), padding=(0, 1)),
             *_convolution(channels, channels, kernel=2, padding=0, norm=True),
         )
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                assert module.bias is not None
-                nn.init.zeros_(module.bias)
+        initialise_convolutions(self)
 
 
 class Decoder(nn.Module):

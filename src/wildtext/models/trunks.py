@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from wildtext.models.blocks import ConvNorm, ResidualBlock
+from wildtext.models.blocks import ConvNorm, ResidualBlock, initialise_convolutions
 
 
 class VGG(nn.Sequential):
@@ -31,7 +31,7 @@ class VGG(nn.Sequential):
             nn.MaxPool2d((2, 1)),
             *_biased(channels, channels, kernel=2, padding=0),
         )
-        _initialise(self)
+        initialise_convolutions(self)
 
     @staticmethod
     def centres(width: int) -> list[int]:
@@ -63,7 +63,7 @@ class ResNet(nn.Sequential):
             *_narrowing(channels, stride=(2, 1), padding=(0, 1)),
             *_narrowing(channels, stride=1, padding=0),
         )
-        _initialise(self)
+        initialise_convolutions(self)
 
     @staticmethod
     def centres(width: int) -> list[int]:
@@ -89,12 +89,3 @@ def _narrowing(channels: int, *, stride: int | tuple[int, int], padding: int | t
         nn.BatchNorm2d(channels),
         nn.ReLU(inplace=True),
     ]
-
-
-def _initialise(trunk: nn.Module) -> None:
-    # Four layers of VGG have no normalisation, and torch's default shrinks the signal at each.
-    for module in trunk.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
