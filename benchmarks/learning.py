@@ -2,11 +2,11 @@
 
     python benchmarks/learning.py [--only srn crnn ...] [--full] [--out build/learning]
 
-The task is made for short runs: numbers of one and two digits in plain print, without light or camera. Each recipe keeps
-its architecture, losses and optimiser, at about a quarter of its width, or with --full at its own size; the learning
-rate, the number of steps, the batch and the images are the same for all. Accuracy is that of the averaged weights on
-images of the same kind that were not trained on. So it says that a network and its training work, and nothing about how
-well it reads photographs. A run that was interrupted goes on; what is done in --out is not done again.
+The task is made for short runs: single digits in plain print, without light or camera. Each recipe keeps its
+architecture, losses and optimiser, at about a quarter of its width, or with --full at its own size; the learning rate,
+the number of steps, the batch and the images are the same for all. Accuracy is that of the averaged weights on images
+of the same kind that were not trained on. So it says that a network and its training work, and nothing about how well
+it reads photographs. A run that was interrupted goes on; what is done in --out is not done again.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ SMALLER: dict[str, dict[str, Any]] = {
 
 
 def plain() -> SynthOptions:
-    """Short numbers in plain print."""
+    """Digits in plain print."""
     options = SynthOptions()
 
     def none(group: Any) -> Any:
         return replace(group, **dict.fromkeys((item.name for item in fields(group) if item.name != "height"), 0.0))
 
-    labels = replace(options.labels, kinds={"number": 1.0}, max_length=2)
+    labels = replace(options.labels, kinds={"number": 1.0}, max_length=1)
     appearance, layout = none(options.appearance), none(options.layout)
     return replace(options, labels=labels, appearance=appearance, layout=layout, capture=CaptureOptions(clean=1.0))
 

@@ -49,7 +49,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "acds-str-small": {**_ACDS, "layers": 3},
     "acds-str-base": {**_ACDS, "layers": 4},
     "robustscanner": {"channels": [8, 8, 16, 16, 32, 32], "depths": [1, 1, 1, 1], "features": 32, "max_length": 6},
-    "crnn-seq2seq": {"channels": 64, "hidden": 64, "max_length": 7},
+    "crnn-seq2seq": {"channels": 64, "hidden": 32, "dropout": 0.0, "max_length": 7},
     "mgp-str-tiny": _MGP,
     "mgp-str-small": {**_MGP, "granularities": ["characters", "bpe"]},
     "mgp-str-base": {**_MGP, "granularities": ["characters", "wordpiece"]},

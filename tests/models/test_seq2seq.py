@@ -14,6 +14,7 @@ from wildtext.charset import Charset
 from wildtext.codecs import Sequence
 from wildtext.errors import BundleError, CharsetError, ConfigError
 from wildtext.models import Model, build
+from wildtext.weights.importers import import_checkpoint
 from wildtext.weights.importers.seq2seq import BAI_SHANG, alphabet
 
 ORACLE = "baishang_crnn_seq2seq"
@@ -156,6 +157,19 @@ def test_alphabet_keeps_the_number_of_classes(tmp_path: Path) -> None:
     charset = alphabet(str(path))
     assert len(charset) == 5989
     assert charset.encode(CHARSET.characters[0]) == [5984]
+
+
+def test_two_files_and_an_alphabet_become_a_bundle(tmp_path: Path) -> None:
+    tensors, paths = fake_checkpoint(ORACLE), []
+    for part in ("encoder", "decoder"):
+        paths.append(tmp_path / f"{part}.pth")
+        mine = {name: tensor for name, tensor in tensors.items() if name.startswith(f"{part}.")}
+        torch.save({name.removeprefix(f"{part}."): tensor for name, tensor in mine.items()}, paths[-1])
+    signs = tmp_path / "signs.txt"
+    signs.write_text("\n".join([*CHARSET.characters[:5984], *CHARSET.characters[:5]]), encoding="utf-8")
+    model, bundle = import_checkpoint("auto", paths, charset=str(signs))
+    assert len(model.heads["text"].codec.charset) == 5989
+    assert (bundle.architecture, bundle.scores) == ("crnn-seq2seq", {"bai-shang": "to-end"})
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\n", b"\n \n"])
