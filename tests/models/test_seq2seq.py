@@ -113,7 +113,7 @@ def test_attention_has_a_weight_for_every_column(width: int) -> None:
 def test_importer_keeps_what_the_reference_does() -> None:
     found = BAI_SHANG.convert(fake_checkpoint(ORACLE), CHARSET)
     assert found.sizes == {"width": 280, "channels": 512, "hidden": 256}
-    assert found.scores == {"bai-shang": "to-end"}
+    assert found.scores == {"bai-shang": "steps"}
     preprocessing = found.preprocessing
     assert (preprocessing.color, preprocessing.interpolation) == ("RGB", "opencv-bilinear")
     assert (preprocessing.pad_value, preprocessing.vertical) == (-1.0, "none")
@@ -169,7 +169,7 @@ def test_two_files_and_an_alphabet_become_a_bundle(tmp_path: Path) -> None:
     signs.write_text("\n".join([*CHARSET.characters[:5984], *CHARSET.characters[:5]]), encoding="utf-8")
     model, bundle = import_checkpoint("auto", paths, charset=str(signs))
     assert len(model.heads["text"].codec.charset) == 5989
-    assert (bundle.architecture, bundle.scores) == ("crnn-seq2seq", {"bai-shang": "to-end"})
+    assert (bundle.architecture, bundle.scores) == ("crnn-seq2seq", {"bai-shang": "steps"})
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\n", b"\n \n"])

@@ -29,7 +29,8 @@ class Drawing:
     seed: int = 0
     """Sample i of a seed is always the same."""
     charset: str = "94+space"
-    """36, 62 or 94, each also with +space, or a file with one character a line; other labels are not drawn."""
+    """36, 62, 90, 94 or chinese, each also with +space, or a file with one character a line; other labels are not
+    drawn."""
     synth: SynthOptions = field(default_factory=SynthOptions)
 
     def source(self) -> SyntheticWords:

@@ -25,8 +25,8 @@ class ModelOptions:
     name: str = "wildnet"
     """Preset of the architecture."""
     charset: str = ""
-    """36, 62 or 94, each also with +space; a file with one character a line; `data` takes the characters of the
-    training labels; empty takes the preset's."""
+    """36, 62, 90, 94 or chinese, each also with +space; a file with one character a line; `data` takes the characters
+    of the training labels; empty takes the preset's."""
     sizes: dict[str, Any] = field(default_factory=dict)
     """Sizes of the preset to change."""
     init: str = ""

@@ -98,7 +98,7 @@ def known_charset(count: int, given: Charset | None, *, project: str) -> Charset
         )
     if given is not None:
         return given
-    standard = (Charset.named(name) for name in ("36", "62", "94"))
+    standard = (Charset.named(name) for name in ("36", "62", "90", "94"))
     fitting = next((charset for charset in standard if len(charset) == count), None)
     if fitting is None:
         raise BundleError(

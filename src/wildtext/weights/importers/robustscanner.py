@@ -70,11 +70,10 @@ MMOCR_ROBUSTSCANNER = Source(
 def _imported(weights: dict[str, Tensor], given: Charset | None, *, project: str) -> Imported:
     """What both projects have in common."""
     count = len(weights["hybrid.embedding.weight"]) - 3
-    charset = Charset.named("90") if given is None and count == 90 else given
     return Imported(
         architecture=_PRESET,
         sizes={"max_length": len(weights["position.queries"]) - 2},
-        charset=known_charset(count, charset, project=project),
+        charset=known_charset(count, given, project=project),
         preprocessing=replace(
             MODELS[_PRESET].preprocessing, color="BGR", interpolation="opencv-bilinear", vertical="none"
         ),

@@ -67,7 +67,7 @@ def _convert(tensors: Mapping[str, Tensor], charset: Charset | None) -> Imported
         charset=known_charset(len(weights["prediction.classifier.bias"]) - 2, charset, project=_PROJECT),
         preprocessing=replace(MODELS[_PRESET].preprocessing, interpolation="opencv-bilinear", vertical="none"),
         weights=weights,
-        scores={"bai-shang": "to-end"},
+        scores={"bai-shang": "steps"},
     )
 
 
