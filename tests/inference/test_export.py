@@ -27,6 +27,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "srn": {"channels": 16, "depths": [1, 1, 1, 1], **SRN_SMALL},
     "srn-resnet1d": SRN_SMALL,
     **dict.fromkeys(("mgp-str-tiny", "mgp-str-small", "mgp-str-base", "char-str-small"), MGP_SMALL),
+    **dict.fromkeys(("acds-str-small", "acds-str-base"), ACDS_SMALL),
 }
 
 

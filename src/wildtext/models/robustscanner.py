@@ -102,7 +102,8 @@ class RobustScanner(Model):
         self, images: Tensor, valid_width: Tensor | None = None, targets: dict[str, Tensor] | None = None
     ) -> Output:
         """See `Model.forward`."""
-        # The wide stages have more kernels than pixels, and to reorder those pays only where gradients follow.
+        # Where no gradients follow, the other layout is as quick, and rounds like the references: behind 31 layers with
+        # large weights the difference would grow to 3e-4 of the largest value.
         layout = torch.channels_last if self.training else torch.contiguous_format
         features = self.trunk(images.contiguous(memory_format=layout))
         keys = self.reduce(features)

@@ -149,9 +149,11 @@ class Decoder(nn.Module):
         """
         state = columns.new_zeros(columns.shape[0], self.cell.hidden_size)
         token = torch.full_like(columns[:, 0, 0], self.begin, dtype=torch.long)
+        given = None if targets is None else self.embedding(targets[:, : self.steps])
         states, attention, logits = [], [], []
         for step in range(self.steps):
-            state, weights = self._step(columns, token if targets is None else targets[:, step], state)
+            last = self.embedding(token) if given is None else given[:, step]
+            state, weights = self._step(columns, last, state)
             states.append(state)
             attention.append(weights)
             if targets is None:
@@ -161,9 +163,9 @@ class Decoder(nn.Module):
         written = torch.stack(logits, dim=1) if targets is None else self.classifier(torch.stack(states, dim=1))
         return written, torch.stack(attention, dim=1)
 
-    def _step(self, columns: Tensor, token: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """The state after a token (N,), and the attention (N, w) that led to it."""
-        last = self.dropout(self.embedding(token))
+    def _step(self, columns: Tensor, last: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """The state after a character (N, hidden), and the attention (N, w) that led to it."""
+        last = self.dropout(last)
         weights = self.attention(torch.cat([last, state], dim=1)).softmax(dim=1)
         glimpse = torch.bmm(weights.unsqueeze(1), columns).squeeze(1)
         state = self.cell(F.relu(self.combine(torch.cat([last, glimpse], dim=1))), state)

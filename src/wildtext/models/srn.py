@@ -95,7 +95,9 @@ class SRN(Model):
         }
         self.primary = "text"
         features, self.grid = config.features, (config.height // STRIDE, config.width // STRIDE)
-        self.trunk = ResNetFPN(config.image_channels, config.channels, config.depths, features)
+        # Kernels that lie like the features need not be reordered for each image.
+        trunk = ResNetFPN(config.image_channels, config.channels, config.depths, features)
+        self.trunk = trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.encoder = Transformer(
             self.grid[0] * self.grid[1], features, config.heads, config.encoder_units, config.dropout
         )

@@ -106,6 +106,15 @@ class TrainingState:
         for name, value in tensors.items():
             index, _, moment = name.partition(".")
             moments.setdefault(int(index), {})[moment] = value
+        # The fused optimiser goes through memory: a moment must lie there like its parameter.
+        parameters = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
+        for number, values in moments.items():
+            like = parameters[number]
+            values |= {
+                name: torch.empty_like(like, dtype=value.dtype).copy_(value)
+                for name, value in values.items()
+                if value.shape == like.shape
+            }
         self.optimiser.load_state_dict({"state": moments, "param_groups": self.optimiser.state_dict()["param_groups"]})
 
 
