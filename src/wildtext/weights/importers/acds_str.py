@@ -12,6 +12,7 @@ from wildtext.errors import BundleError
 from wildtext.models import MODELS
 from wildtext.models.acds_str import ACDSSTRConfig
 from wildtext.weights.importers.contract import Imported, Source, known_charset, renamed
+from wildtext.weights.importers.mgp_str import vit_layer
 
 _PROJECT = "ACDS-STR"
 _PREFIX = "acds_str."
@@ -74,23 +75,8 @@ def _names(config: ACDSSTRConfig) -> dict[str, str]:
         **_layer(f"{mixers}.norm_1", f"{ours}.norm_logits", _LINEAR),
     }
     for number in range(config.layers):
-        names |= _encoder_layer(f"blocks.{number}", f"layers.{number}")
+        names |= vit_layer(f"blocks.{number}", f"layers.{number}")
     return names | _trunk(config.depths) | _pyramid()
-
-
-def _encoder_layer(reference: str, ours: str) -> dict[str, str]:
-    parts = {
-        "norm1": "norm_attention",
-        "attn.qkv": "qkv",
-        "attn.proj": "projection",
-        "norm2": "norm_mlp",
-        "mlp.fc1": "mlp.0",
-        "mlp.fc2": "mlp.2",
-    }
-    names: dict[str, str] = {}
-    for part, our in parts.items():
-        names |= _layer(f"{reference}.{part}", f"{ours}.{our}", _LINEAR)
-    return names
 
 
 def _trunk(depths: Iterable[int]) -> dict[str, str]:
