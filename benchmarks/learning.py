@@ -3,8 +3,8 @@
     python benchmarks/learning.py [--only srn crnn ...] [--full] [--out build/learning]
 
 The task is made for short runs: single digits in plain print, without light or camera. Each recipe keeps its
-architecture, losses and optimiser, at about a quarter of its width, or with --full at its own size; the learning rate,
-the number of steps, the batch and the images are the same for all. Accuracy is that of the averaged weights on images
+architecture, losses and optimiser, at a small part of its width and depth, or with --full at its own size; the learning
+rate, the number of steps, the batch and the images are the same for all. Accuracy is that of the averaged weights on images
 of the same kind that were not trained on. So it says that a network and its training work, and nothing about how well
 it reads photographs. A run that was interrupted goes on; what is done in --out is not done again.
 """
@@ -28,28 +28,29 @@ from wildtext.training.loop import train
 
 _BATCH = 32
 _HELD_OUT = 512
-_LEARNING_RATE = 1e-3
+_LEARNING_RATE = 3e-3
 
-_ATTENTION = {"channels": 128, "hidden": 64, "localisation": [16, 32, 64, 128], "max_length": 5}
-_MGP_STR = {"features": 96, "layers": 6, "heads": 3, "max_length": 5}
-_ACDS_STR = {"channels": [16, 16, 32, 64, 128], "features": 96, "heads": 3, "groups": 8, "max_length": 5}
+_ATTENTION = {"channels": 64, "hidden": 32, "localisation": [8, 16, 16, 32], "max_length": 5}
+_SRN = {"features": 32, "heads": 2, "encoder_units": 1, "semantic_units": 1, "max_length": 5}
+_MGP_STR = {"features": 32, "layers": 1, "heads": 2, "max_length": 5}
+_ACDS_STR = {"channels": [16] * 5, "depths": [1] * 5, "features": 32, "heads": 2, "layers": 3, "max_length": 5}
 
 SMALLER: dict[str, dict[str, Any]] = {
-    "wildnet": {"channels": [16, 32, 64, 128], "layers": 1},
-    "crnn": {"channels": 128, "hidden": 64},
-    "rosetta": {"channels": 128},
+    "wildnet": {"channels": [8, 16, 32, 64], "depths": [0, 1, 1], "layers": 1, "heads": 2},
+    "crnn": {"channels": 64, "hidden": 32},
+    "rosetta": {"channels": 64},
     "star-net": _ATTENTION,
     "rare": _ATTENTION,
     "trba": _ATTENTION,
-    "srn": {"channels": 16, "features": 128, "heads": 4, "max_length": 5},
-    "srn-resnet1d": {"features": 128, "heads": 4, "max_length": 5},
-    "robustscanner": {"channels": [16, 32, 64, 64, 128, 128], "features": 64, "max_length": 5},
-    "crnn-seq2seq": {"channels": 128, "hidden": 64, "max_length": 5},
+    "srn": {"channels": 16, "depths": [1, 1, 1, 1], **_SRN},
+    "srn-resnet1d": _SRN,
+    "robustscanner": {"channels": [8, 8, 16, 16, 32, 32], "depths": [1, 1, 1, 1], "features": 32, "max_length": 5},
+    "crnn-seq2seq": {"channels": 64, "hidden": 32, "dropout": 0.0, "max_length": 5},
     "mgp-str-tiny": _MGP_STR,
     "char-str-small": _MGP_STR,
     "acds-str-small": _ACDS_STR,
 }
-"""Sizes at which a run takes a few minutes of a processor, for one preset of each architecture."""
+"""Sizes at which a run takes a minute or two of a processor, for one preset of each architecture."""
 
 
 def plain() -> SynthOptions:
@@ -116,7 +117,7 @@ def show(results: dict[str, list[dict[str, Any]]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=9_600, help="that each network sees")
+    parser.add_argument("--images", type=int, default=28_800, help="that each network sees")
     parser.add_argument("--points", type=int, default=4, help="measurements on the way")
     parser.add_argument("--only", nargs="*", default=[], help="recipes to run; all that ship, if none is named")
     parser.add_argument("--full", action="store_true", help="the sizes of the recipes")
