@@ -4,9 +4,9 @@
 
 The task is made for short runs: single digits in plain print, without light or camera. Each recipe keeps its
 architecture, losses and optimiser, at a small part of its width and depth, or with --full at its own size; the learning
-rate, the number of steps, the batch and the images are the same for all. Accuracy is that of the averaged weights on images
-of the same kind that were not trained on. So it says that a network and its training work, and nothing about how well
-it reads photographs. A run that was interrupted goes on; what is done in --out is not done again.
+rate, the number of steps, the batch and the images are the same for all. Accuracy is that of the averaged weights on
+images of the same kind that were not trained on. So it says that a network and its training work, and nothing about how
+well it reads photographs. A run that was interrupted goes on; what is done in --out is not done again.
 """
 
 from __future__ import annotations
