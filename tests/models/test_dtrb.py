@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.oracles.goldens import assert_close, digest_matches, fake_checkpoint, golden
+from tests.oracles.goldens import assert_close, digest_matches, fake_checkpoint, golden, intermediate, loaded
 from wildtext.charset import Charset
 from wildtext.codecs import CTC
 from wildtext.errors import BundleError, ConfigError
@@ -30,20 +30,7 @@ SMALL: dict[str, Any] = {"channels": 32, "hidden": 16, "localisation": (8, 8, 16
 
 def imported(preset: str) -> Model:
     """A preset with the weights of its oracle."""
-    found = CLOVAAI_DTRB.convert(fake_checkpoint(f"dtrb_{preset}"), None)
-    model = build(found.architecture, found.charset, found.sizes)
-    model.load_state_dict(found.weights)
-    return model.eval()
-
-
-def intermediate(model: Model) -> dict[str, Any]:
-    """What the parts of a model give, filled in when it runs."""
-    seen: dict[str, Any] = {}
-    for name in ("rectifier", "trunk", "context"):
-        part = getattr(model, name)
-        if part is not None:
-            part.register_forward_hook(lambda _module, _inputs, output, name=name: seen.update({name: output}))
-    return seen
+    return loaded(CLOVAAI_DTRB.convert(fake_checkpoint(f"dtrb_{preset}"), None))
 
 
 def assert_straight(got: Tensor, wanted: Tensor) -> None:
@@ -75,7 +62,7 @@ def test_parameter_count_is_that_of_the_paper(preset: str) -> None:
 @torch.no_grad()
 def test_crnn_equals_the_reference() -> None:
     model, wanted = imported("crnn"), golden("dtrb_crnn")
-    seen = intermediate(model)
+    seen = intermediate(model, "trunk", "context")
     logits = model(wanted["input.image"]).logits["text"]
     assert_close(seen["trunk"], wanted["backbone"])
     assert_close(seen["context"], wanted["contextual_feature"])
@@ -89,7 +76,7 @@ def test_attention_equals_the_reference(preset: str) -> None:
     model, wanted = imported(preset), golden(f"dtrb_{preset}")
     # What follows the grid is compared from the reference's pixels on: see `assert_straight`.
     model.get_submodule("rectifier").register_forward_hook(lambda *call: call[2]._replace(images=wanted["rectified"]))
-    seen = intermediate(model)
+    seen = intermediate(model, "rectifier", "trunk", "context")
     # The reference drops the last id of a target before it feeds it; the codec's ids have it still.
     targets = {"text": nn.functional.pad(wanted["input.text"], (0, 1))}
     forced, greedy = model(wanted["input.image"], targets=targets), model(wanted["input.image"])

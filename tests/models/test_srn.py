@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from tests.oracles.goldens import assert_close, digest_matches, fake_checkpoint, golden
+from tests.oracles.goldens import assert_close, digest_matches, fake_checkpoint, golden, intermediate, loaded
 from wildtext.charset import Charset
 from wildtext.codecs import Sequence
 from wildtext.errors import BundleError, ConfigError
-from wildtext.models import Model, Output, build
+from wildtext.models import Output, build
 from wildtext.models.resnet_fpn import ResNetFPN
 from wildtext.models.srn import SRN, SRNConfig, VisualAttention
 from wildtext.weights.importers import SOURCES
-from wildtext.weights.importers.contract import Imported, Source
+from wildtext.weights.importers.contract import Source
 from wildtext.weights.importers.srn import PADDLEOCR_SRN, SRN_PYTORCH
 
 CHARSET = Charset.named("36")
@@ -34,21 +34,6 @@ def small(**sizes: Any) -> SRN:
         for parameter in model.reasoning.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
     return model.eval()
-
-
-def loaded(imported: Imported) -> Model:
-    model = build(imported.architecture, imported.charset, imported.sizes)
-    model.load_state_dict(imported.weights)
-    return model.eval()
-
-
-def intermediate(model: Model, *names: str) -> dict[str, Any]:
-    """What parts of a model give, filled in when it runs."""
-    seen: dict[str, Any] = {}
-    for name in names:
-        part = model.get_submodule(name)
-        part.register_forward_hook(lambda _module, _inputs, output, name=name: seen.update({name: output}))
-    return seen
 
 
 @pytest.mark.parametrize("name", ["srn_paddleocr", "srn_pytorch"])

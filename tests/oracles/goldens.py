@@ -13,6 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tests.oracles import weights_recipe
+from wildtext.models import Model, build
+from wildtext.weights.importers.contract import Imported
 
 ORACLES = Path(__file__).parent
 
@@ -57,6 +59,22 @@ def digest_matches(name: str) -> bool:
         weights_recipe.digest(arrays[part], weights.get("overrides", [])) == weights["sha256"]
         for part, weights in weights_recipe.parts(spec).items()
     )
+
+
+def loaded(imported: Imported) -> Model:
+    """The model of an imported checkpoint, in evaluation mode."""
+    model = build(imported.architecture, imported.charset, imported.sizes)
+    model.load_state_dict(imported.weights)
+    return model.eval()
+
+
+def intermediate(model: Model, *names: str) -> dict[str, Any]:
+    """What parts of a model give, filled in when it runs."""
+    seen: dict[str, Any] = {}
+    for name in names:
+        part = model.get_submodule(name)
+        part.register_forward_hook(lambda _module, _inputs, output, name=name: seen.update({name: output}))
+    return seen
 
 
 def assert_close(got: Tensor, wanted: Tensor, tolerance: float = 1e-4) -> None:

@@ -118,9 +118,11 @@ class Recognizer:
             own = f"attention.{head}"
             shown = {**maps, "attention": maps[own]} if own in maps else maps
             readings[head] = bundle.codecs[head].decode(values, top=top, valid_width=valid_width, maps=shown)
-        # A text that the slots were too few for loses against one that came to its end.
-        best = max(readings, key=lambda head: (bundle.codecs[head].ended(scores[head]), readings[head].confidence))
-        opinions = {head: reading.confidence for head, reading in readings.items()} if bundle.fused else {}
+        best, opinions = bundle.primary, {}
+        if bundle.fused:
+            # A text that the slots were too few for loses against one that came to its end.
+            best = max(readings, key=lambda head: (bundle.codecs[head].ended(scores[head]), readings[head].confidence))
+            opinions = {head: reading.confidence for head, reading in readings.items()}
         printed = {
             name: reference_score(rule, scores[best], bundle.codecs[best]) for name, rule in bundle.scores.items()
         }

@@ -22,6 +22,7 @@ from wildtext.charset import Charset
 from wildtext.codecs import Sequence
 from wildtext.errors import ConfigError
 from wildtext.models.blocks import EncoderLayer, initialise_convolutions
+from wildtext.models.checks import check_least
 from wildtext.models.contract import Head, MapLoss, Model, Output
 from wildtext.models.resnet45 import Pyramid, ResNet45
 
@@ -78,8 +79,7 @@ class ACDSSTRConfig:
                 raise ConfigError(f"size {name!r} is {parts}; it must divide 'features', which is {self.features}")
         if not 1 <= self.guided < self.layers:
             raise ConfigError(f"size 'guided' is {self.guided}; it must be at least 1 and below {self.layers} layers")
-        if self.max_length < 1:
-            raise ConfigError(f"size 'max_length' is {self.max_length}; the least is 1")
+        check_least(self, max_length=1)
 
 
 class ACDSSTR(Model):

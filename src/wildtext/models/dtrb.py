@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from wildtext.charset import Charset
 from wildtext.codecs import CTC, Sequence
 from wildtext.errors import ConfigError
+from wildtext.models.checks import check_choice, check_image_channels, check_least
 from wildtext.models.contract import Head, Model, Output
 from wildtext.models.tps import Rectifier
 from wildtext.models.trunks import TRUNKS
@@ -53,15 +54,10 @@ class DTRBConfig:
     localisation: tuple[int, ...] = (64, 128, 256, 512)
 
     def __post_init__(self) -> None:
-        _check_choice("transformation", self.transformation, ("none", "tps"))
-        _check_choice("trunk", self.trunk, tuple(TRUNKS))
-        _check_choice("sequence", self.sequence, ("none", "bilstm"))
-        _check_choice("prediction", self.prediction, ("ctc", "attention"))
-        for name, least in (("height", 32), ("width", 32), ("hidden", 1), ("max_length", 1), ("channels", 16)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"size {name!r} is {getattr(self, name)}; the least is {least}")
-        if self.image_channels not in (1, 3):
-            raise ConfigError(f"size 'image_channels' is {self.image_channels}; images have 1 or 3")
+        check_choice(self, transformation=("none", "tps"), trunk=tuple(TRUNKS))
+        check_choice(self, sequence=("none", "bilstm"), prediction=("ctc", "attention"))
+        check_least(self, height=32, width=32, hidden=1, max_length=1, channels=16)
+        check_image_channels(self.image_channels)
         if self.channels % 16:
             raise ConfigError(f"size 'channels' is {self.channels}; it must be a multiple of 16")
         if self.fiducials < 4 or self.fiducials % 2:
@@ -205,8 +201,3 @@ def _head(config: DTRBConfig, charset: Charset, *, steps: int) -> Head:
     if config.prediction == "attention":
         return Head(Sequence.dtrb(charset, config.max_length), loss="cross_entropy")
     return Head(CTC(charset, steps), loss="ctc")
-
-
-def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ConfigError(f"size {name!r} is {value!r}; known are {', '.join(known)}")

@@ -21,6 +21,7 @@ from wildtext.charset import Charset
 from wildtext.codecs import Codec, Sequence, Subword
 from wildtext.errors import CharsetError, ConfigError
 from wildtext.models.blocks import EncoderLayer
+from wildtext.models.checks import check_least
 from wildtext.models.contract import Head, Model, Output
 
 _PATCH = 4
@@ -71,9 +72,7 @@ class MGPSTRConfig:
             raise ConfigError(f"size 'features' is {self.features}; it must be a multiple of {_GROUPS}")
         if self.heads < 1 or self.features % self.heads:
             raise ConfigError(f"size 'heads' is {self.heads}; it must divide 'features', which is {self.features}")
-        for name in ("layers", "max_length"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"size {name!r} is {getattr(self, name)}; the least is 1")
+        check_least(self, layers=1, max_length=1)
         chosen = self.granularities
         if not chosen or len({*chosen}) < len(chosen) or {*chosen} - _CODECS.keys():
             raise ConfigError(f"size 'granularities' is {chosen}; choose from {', '.join(_CODECS)}, each once at most")

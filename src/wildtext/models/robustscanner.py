@@ -26,6 +26,7 @@ from wildtext.charset import Charset
 from wildtext.codecs import Sequence
 from wildtext.errors import ConfigError
 from wildtext.models.blocks import ResidualBlock, initialise_convolutions
+from wildtext.models.checks import check_choice, check_least
 from wildtext.models.contract import Head, Model, Output
 
 _HEIGHT_STRIDE, _WIDTH_STRIDE = 8, 4
@@ -69,12 +70,8 @@ class RobustScannerConfig:
             numbers = getattr(self, name)
             if len(numbers) != count or min(numbers) < 1:
                 raise ConfigError(f"size {name!r} is {numbers}; it must be {count} numbers of at least 1")
-        for name in ("features", "max_length"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"size {name!r} is {getattr(self, name)}; the least is 1")
-        for name, known in (("tokens", ("paddleocr", "mmocr")), ("mask_rounding", ("up", "nearest"))):
-            if getattr(self, name) not in known:
-                raise ConfigError(f"size {name!r} is {getattr(self, name)!r}; known are {', '.join(known)}")
+        check_least(self, features=1, max_length=1)
+        check_choice(self, tokens=("paddleocr", "mmocr"), mask_rounding=("up", "nearest"))
 
 
 class RobustScanner(Model):

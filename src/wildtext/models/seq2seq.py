@@ -22,6 +22,7 @@ from wildtext.charset import Charset
 from wildtext.codecs import Sequence
 from wildtext.errors import ConfigError
 from wildtext.models.blocks import initialise_convolutions
+from wildtext.models.checks import check_dropout, check_least
 from wildtext.models.contract import Head, Model, Output
 from wildtext.models.dtrb import BiLSTM
 
@@ -45,13 +46,10 @@ class Seq2SeqConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        for name, least in (("width", 8), ("channels", 8), ("hidden", 1), ("max_length", 1)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"size {name!r} is {getattr(self, name)}; the least is {least}")
+        check_least(self, width=8, channels=8, hidden=1, max_length=1)
         if self.channels % 8:
             raise ConfigError(f"size 'channels' is {self.channels}; it must be a multiple of 8")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"size 'dropout' is {self.dropout}; it must be at least 0 and below 1")
+        check_dropout(self.dropout)
 
 
 class Seq2Seq(Model):

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from wildtext.charset import Charset
 from wildtext.codecs import Sequence
 from wildtext.errors import ConfigError
+from wildtext.models.checks import check_dropout, check_image_channels, check_least
 from wildtext.models.contract import Head, Model, Output
 from wildtext.models.resnet_fpn import STRIDE, ResNetFPN
 
@@ -59,18 +60,13 @@ class SRNConfig:
         for name in ("height", "width"):
             if getattr(self, name) < STRIDE or getattr(self, name) % STRIDE:
                 raise ConfigError(f"size {name!r} is {getattr(self, name)}; it must be a multiple of {STRIDE}")
-        if self.image_channels not in (1, 3):
-            raise ConfigError(f"size 'image_channels' is {self.image_channels}; images have 1 or 3")
-        for name in ("channels", "encoder_units", "semantic_units", "max_length", "heads"):
-            least = 16 if name == "channels" else 1
-            if getattr(self, name) < least:
-                raise ConfigError(f"size {name!r} is {getattr(self, name)}; the least is {least}")
+        check_image_channels(self.image_channels)
+        check_least(self, channels=16, encoder_units=1, semantic_units=1, max_length=1, heads=1)
         if len(self.depths) != 4 or min(self.depths) < 1:
             raise ConfigError(f"size 'depths' is {self.depths}; it must be 4 numbers of blocks, at least 1 each")
         if self.features < 1 or self.features % self.heads:
             raise ConfigError(f"size 'features' is {self.features}; it must be a multiple of {self.heads} heads")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"size 'dropout' is {self.dropout}; it must be at least 0 and below 1")
+        check_dropout(self.dropout)
 
 
 class SRN(Model):

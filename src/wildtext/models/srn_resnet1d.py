@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from wildtext.charset import Charset
 from wildtext.codecs import Sequence
 from wildtext.errors import ConfigError
+from wildtext.models.checks import check_dropout, check_image_channels, check_least
 from wildtext.models.contract import Head, Model, Output
 from wildtext.models.srn import SelfAttention
 from wildtext.models.trunks import ResNet
@@ -47,23 +48,13 @@ class SRNResNet1dConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("width", 32),
-            ("encoder_units", 1),
-            ("semantic_units", 1),
-            ("max_length", 1),
-            ("heads", 1),
-        ):
-            if getattr(self, name) < least:
-                raise ConfigError(f"size {name!r} is {getattr(self, name)}; the least is {least}")
-        if self.image_channels not in (1, 3):
-            raise ConfigError(f"size 'image_channels' is {self.image_channels}; images have 1 or 3")
+        check_least(self, width=32, encoder_units=1, semantic_units=1, max_length=1, heads=1)
+        check_image_channels(self.image_channels)
         if self.features < 16 or self.features % 16 or self.features % self.heads:
             raise ConfigError(
                 f"size 'features' is {self.features}; it must be a multiple of 16, and of {self.heads} heads"
             )
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"size 'dropout' is {self.dropout}; it must be at least 0 and below 1")
+        check_dropout(self.dropout)
 
 
 class SRNResNet1d(Model):

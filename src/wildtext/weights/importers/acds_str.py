@@ -12,15 +12,13 @@ from wildtext.errors import BundleError
 from wildtext.models import MODELS
 from wildtext.models.acds_str import ACDSSTRConfig
 from wildtext.weights.importers.contract import Imported, Source, known_charset, renamed
-from wildtext.weights.importers.mgp_str import vit_layer
+from wildtext.weights.importers.names import LINEAR, NORM, layer, normed, vit_layer
 
 _PROJECT = "ACDS-STR"
 _PREFIX = "acds_str."
 _NAMES = ("acds-str-small", "acds-str-base")
-_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-_LINEAR = ("weight", "bias")
 
-_UNUSED = {f"{layer}.{leaf}" for layer in ("patch_embed.proj", "head", "char_head") for leaf in _LINEAR}
+_UNUSED = {f"{unused}.{leaf}" for unused in ("patch_embed.proj", "head", "char_head") for leaf in LINEAR}
 """What the transformer inherits and never runs."""
 
 
@@ -70,9 +68,9 @@ def _names(config: ACDSSTRConfig) -> dict[str, str]:
         f"{mixers}.tokenLearner1.1.weight": f"{ours}.to_slots.weight",
         f"{mixers}.tokenLearner2.0.weight": f"{ours}.mix_features.weight",
         f"{mixers}.tokenLearner2.1.weight": f"{ours}.to_classes.weight",
-        **_layer("norm", "norm", _LINEAR),
-        **_layer(f"{mixers}.token_norm", f"{ours}.norm", _LINEAR),
-        **_layer(f"{mixers}.norm_1", f"{ours}.norm_logits", _LINEAR),
+        **layer("norm", "norm"),
+        **layer(f"{mixers}.token_norm", f"{ours}.norm"),
+        **layer(f"{mixers}.norm_1", f"{ours}.norm_logits"),
     }
     for number in range(config.layers):
         names |= vit_layer(f"blocks.{number}", f"layers.{number}")
@@ -81,14 +79,14 @@ def _names(config: ACDSSTRConfig) -> dict[str, str]:
 
 def _trunk(depths: Iterable[int]) -> dict[str, str]:
     network = "cnnBackbone"
-    names = _normed(f"{network}.conv1", f"{network}.bn1", "trunk.stem")
+    names = normed(f"{network}.conv1", f"{network}.bn1", "trunk.stem")
     for stage, depth in enumerate(depths):
         for block in range(depth):
             reference, ours = f"{network}.layer{stage + 1}.{block}", f"trunk.stages.{stage}.{block}"
-            names |= _normed(f"{reference}.conv1", f"{reference}.bn1", f"{ours}.branch")
-            names |= _normed(f"{reference}.conv2", f"{reference}.bn2", f"{ours}.branch", first=3)
+            names |= normed(f"{reference}.conv1", f"{reference}.bn1", f"{ours}.branch")
+            names |= normed(f"{reference}.conv2", f"{reference}.bn2", f"{ours}.branch", first=3)
         first = f"{network}.layer{stage + 1}.0.downsample"
-        names |= _normed(f"{first}.0", f"{first}.1", f"trunk.stages.{stage}.0.shortcut")
+        names |= normed(f"{first}.0", f"{first}.1", f"trunk.stages.{stage}.0.shortcut")
     return names
 
 
@@ -96,17 +94,8 @@ def _pyramid() -> dict[str, str]:
     names: dict[str, str] = {}
     for number, ours in enumerate(("pyramid.merge_second", "pyramid.merge_stem")):
         names[f"cnnBackbone.smooth.{number}.0.weight"] = f"{ours}.weight"
-        names |= _layer(f"cnnBackbone.smooth.{number}.1", f"{ours}.norm", _NORM)
+        names |= layer(f"cnnBackbone.smooth.{number}.1", f"{ours}.norm", NORM)
     return names
-
-
-def _layer(reference: str, ours: str, leaves: Iterable[str]) -> dict[str, str]:
-    return {f"{reference}.{leaf}": f"{ours}.{leaf}" for leaf in leaves}
-
-
-def _normed(convolution: str, norm: str, ours: str, first: int = 0) -> dict[str, str]:
-    """A convolution without bias and its batch normalisation, which are neighbours in ours."""
-    return {f"{convolution}.weight": f"{ours}.{first}.weight"} | _layer(norm, f"{ours}.{first + 1}", _NORM)
 
 
 def _reshaped(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -12,12 +12,9 @@ from wildtext.errors import BundleError
 from wildtext.images import Fixed, Preprocessing
 from wildtext.models import MODELS
 from wildtext.weights.importers.contract import Imported, Source, known_charset, renamed
+from wildtext.weights.importers.names import BILSTM, CELL, layer, normed
 
 _PROJECT = "deep-text-recognition-benchmark"
-_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-_LINEAR = ("weight", "bias")
-_CELL = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-_LSTM = tuple(f"{leaf}_l0{direction}" for direction in ("", "_reverse") for leaf in _CELL)
 _CONSTANTS = "Transformation.GridGenerator."
 _FAMILY = ("crnn", "rare", "star-net", "rosetta", "trba")
 _HEIGHT = 32
@@ -97,28 +94,19 @@ def _names(given: Iterable[str]) -> dict[str, str]:
     if "Transformation" in present:
         names |= _transformation()
     if "SequenceModeling" in present:
-        for layer in ("0", "1"):
-            names |= _layer(f"SequenceModeling.{layer}.rnn", f"context.{layer}.lstm", _LSTM)
-            names |= _layer(f"SequenceModeling.{layer}.linear", f"context.{layer}.project", _LINEAR)
+        for number in ("0", "1"):
+            names |= layer(f"SequenceModeling.{number}.rnn", f"context.{number}.lstm", BILSTM)
+            names |= layer(f"SequenceModeling.{number}.linear", f"context.{number}.project")
     attention = "Prediction.attention_cell.i2h.weight" in given
-    return names | (_attention() if attention else _layer("Prediction", "prediction", _LINEAR))
-
-
-def _layer(reference: str, ours: str, leaves: Iterable[str]) -> dict[str, str]:
-    return {f"{reference}.{leaf}": f"{ours}.{leaf}" for leaf in leaves}
-
-
-def _normed(convolution: str, norm: str, ours: str, first: int = 0) -> dict[str, str]:
-    """A convolution without bias and its batch normalisation, which are neighbours in ours."""
-    return {f"{convolution}.weight": f"{ours}.{first}.weight"} | _layer(norm, f"{ours}.{first + 1}", _NORM)
+    return names | (_attention() if attention else layer("Prediction", "prediction"))
 
 
 def _transformation() -> dict[str, str]:
     network = "Transformation.LocalizationNetwork"
-    names = _layer(f"{network}.localization_fc1.0", "rectifier.points.0", _LINEAR)
-    names |= _layer(f"{network}.localization_fc2", "rectifier.points.2", _LINEAR)
+    names = layer(f"{network}.localization_fc1.0", "rectifier.points.0")
+    names |= layer(f"{network}.localization_fc2", "rectifier.points.2")
     for stage in range(4):
-        names |= _normed(
+        names |= normed(
             f"{network}.conv.{4 * stage}", f"{network}.conv.{4 * stage + 1}", f"rectifier.features.{2 * stage}"
         )
     return names
@@ -128,9 +116,9 @@ def _vgg() -> dict[str, str]:
     network = "FeatureExtraction.ConvNet"
     names: dict[str, str] = {}
     for reference, ours in ((0, 0), (3, 3), (6, 6), (8, 8), (18, 14)):
-        names |= _layer(f"{network}.{reference}", f"trunk.{ours}", _LINEAR)
+        names |= layer(f"{network}.{reference}", f"trunk.{ours}")
     for reference, ours in ((11, 11), (14, 12)):
-        names |= _normed(f"{network}.{reference}", f"{network}.{reference + 1}", f"trunk.{ours}")
+        names |= normed(f"{network}.{reference}", f"{network}.{reference + 1}", f"trunk.{ours}")
     return names
 
 
@@ -139,17 +127,17 @@ def resnet_names() -> dict[str, str]:
     network = "FeatureExtraction.ConvNet"
     names: dict[str, str] = {}
     for reference, place in (("0_1", 0), ("0_2", 1), ("1", 4), ("2", 8), ("3", 15)):
-        names |= _normed(f"{network}.conv{reference}", f"{network}.bn{reference}", f"trunk.{place}")
+        names |= normed(f"{network}.conv{reference}", f"{network}.bn{reference}", f"trunk.{place}")
     for reference, place in (("4_1", 19), ("4_2", 22)):
-        names |= _normed(f"{network}.conv{reference}", f"{network}.bn{reference}", "trunk", place)
+        names |= normed(f"{network}.conv{reference}", f"{network}.bn{reference}", "trunk", place)
     for stage, (place, depth) in enumerate(((3, 1), (6, 2), (10, 5), (16, 3)), start=1):
         for block in range(depth):
             reference, ours = f"{network}.layer{stage}.{block}", f"trunk.{place + block}"
-            names |= _normed(f"{reference}.conv1", f"{reference}.bn1", f"{ours}.branch.0")
-            names |= _normed(f"{reference}.conv2", f"{reference}.bn2", f"{ours}.branch.1")
+            names |= normed(f"{reference}.conv1", f"{reference}.bn1", f"{ours}.branch.0")
+            names |= normed(f"{reference}.conv2", f"{reference}.bn2", f"{ours}.branch.1")
         if stage < 4:
             first = f"{network}.layer{stage}.0.downsample"
-            names |= _normed(f"{first}.0", f"{first}.1", f"trunk.{place}.shortcut")
+            names |= normed(f"{first}.0", f"{first}.1", f"trunk.{place}.shortcut")
     return names
 
 
@@ -158,7 +146,7 @@ def _attention() -> dict[str, str]:
     return {
         f"{cell}.i2h.weight": "prediction.keys.weight",
         f"{cell}.score.weight": "prediction.score.weight",
-        **_layer(f"{cell}.rnn", "prediction.cell", _CELL),
-        **_layer(f"{cell}.h2h", "prediction.query", _LINEAR),
-        **_layer("Prediction.generator", "prediction.classifier", _LINEAR),
+        **layer(f"{cell}.rnn", "prediction.cell", CELL),
+        **layer(f"{cell}.h2h", "prediction.query"),
+        **layer("Prediction.generator", "prediction.classifier"),
     }

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from torch import Tensor
 
 from wildtext.charset import Charset
-from wildtext.images import Fixed, Preprocessing
 from wildtext.models import MODELS
 from wildtext.weights.importers.contract import Imported, Source, known_charset, renamed
+from wildtext.weights.importers.names import layer, vit_layer
 
-_LINEAR = ("weight", "bias")
 _HEAD_SIZE = 64
 """Features of an attention head, in all published sizes."""
 
@@ -89,8 +88,9 @@ def _convert(names: _Names, tensors: Mapping[str, Tensor], charset: Charset | No
         if name.startswith(("mgp-str", "char-str"))
         and (preset.config.features, preset.config.granularities) == (features, granularities)
     ]
+    preset = (fitting or ["mgp-str-base"])[0]
     return Imported(
-        architecture=(fitting or ["mgp-str-base"])[0],
+        architecture=preset,
         sizes={
             "features": features,
             "layers": layers,
@@ -100,7 +100,7 @@ def _convert(names: _Names, tensors: Mapping[str, Tensor], charset: Charset | No
             "max_length": slots - 2,
         },
         charset=known_charset(len(weights["classifiers.characters.bias"]) - 2, charset, project=names.project),
-        preprocessing=Preprocessing(Fixed(32, 128), mean=(0.0,), std=(1.0,), vertical="none"),
+        preprocessing=replace(MODELS[preset].preprocessing, vertical="none"),
         weights=weights,
         scores={"mgp-str": "to-end"},
     )
@@ -122,41 +122,24 @@ def _to_ours(names: _Names, granularities: list[str], layers: int) -> dict[str, 
     ours = {
         f"{names.embeddings}.cls_token": "class_token",
         f"{names.embeddings}.pos_embed": "position",
-        **_linear(names.patches, "patches"),
+        **layer(names.patches, "patches"),
     }
-    for layer in range(layers):
-        ours |= vit_layer(f"{names.blocks}.{layer}", f"layers.{layer}")
+    for number in range(layers):
+        ours |= vit_layer(f"{names.blocks}.{number}", f"layers.{number}")
     for key in granularities:
         ours |= _addressing(names.addressing.format(key), f"addressing.{_GRANULARITIES[key]}")
-        ours |= _linear(names.classifier.format(key), f"classifiers.{_GRANULARITIES[key]}")
+        ours |= layer(names.classifier.format(key), f"classifiers.{_GRANULARITIES[key]}")
     return ours
-
-
-def vit_layer(reference: str, ours: str) -> dict[str, str]:
-    """A layer of timm's vision transformers to a `wildtext.models.blocks.EncoderLayer`."""
-    parts = {
-        "norm1": "norm_attention",
-        "attn.qkv": "qkv",
-        "attn.proj": "projection",
-        "norm2": "norm_mlp",
-        "mlp.fc1": "mlp.0",
-        "mlp.fc2": "mlp.2",
-    }
-    return {f"{reference}.{part}.{leaf}": f"{ours}.{our}.{leaf}" for part, our in parts.items() for leaf in _LINEAR}
 
 
 def _addressing(reference: str, ours: str) -> dict[str, str]:
     return {
-        **_linear(f"{reference}.token_norm", f"{ours}.norm_tokens"),
+        **layer(f"{reference}.token_norm", f"{ours}.norm_tokens"),
         f"{reference}.tokenLearner.0.weight": f"{ours}.keys",
         f"{reference}.tokenLearner.1.weight": f"{ours}.queries",
         f"{reference}.feat.weight": f"{ours}.values",
-        **_linear(f"{reference}.norm", f"{ours}.norm_slots"),
+        **layer(f"{reference}.norm", f"{ours}.norm_slots"),
     }
-
-
-def _linear(reference: str, ours: str) -> dict[str, str]:
-    return {f"{reference}.{leaf}": f"{ours}.{leaf}" for leaf in _LINEAR}
 
 
 def _as_ours(name: str, tensor: Tensor) -> Tensor:

@@ -12,13 +12,11 @@ from wildtext.charset import Charset
 from wildtext.errors import BundleError
 from wildtext.models import MODELS
 from wildtext.weights.importers.contract import Imported, Source, known_charset, renamed
+from wildtext.weights.importers.names import CELL, LINEAR, NORM, PADDLE_NORM
 
 _PADDLEOCR, _MMOCR = "PaddleOCR's RobustScanner", "MMOCR's RobustScanner"
 _PRESET = "robustscanner"
-_LINEAR = ("weight", "bias")
-_CELL = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-_PADDLE_NORM = {"weight": "weight", "bias": "bias", "_mean": "running_mean", "_variance": "running_var"}
-_TORCH_NORM = {leaf: leaf for leaf in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")}
+_TORCH_NORM = {leaf: leaf for leaf in NORM}
 
 _LSTMS = {
     "decoder.hybrid_decoder.sequence_layer": "hybrid.lstm",
@@ -37,7 +35,7 @@ def _recognises_mmocr(names: Collection[str]) -> bool:
 
 def _convert_paddleocr(tensors: Mapping[str, Tensor], charset: Charset | None) -> Imported:
     """Special tokens behind the characters: unknown, begin = end, padding. Matrices are the other way round."""
-    names = _names(_PADDLE_NORM, head="head.", fusion="fusion_module.linear_layer")
+    names = _names(PADDLE_NORM, head="head.", fusion="fusion_module.linear_layer")
     weights = renamed(_without_aliases(tensors), names, project=_PADDLEOCR)
     for name in ("fusion.weight", "classifier.weight"):
         weights[name] = weights[name].T.contiguous()
@@ -90,7 +88,7 @@ def _without_aliases(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     kept = dict(tensors)
     for lstm in _LSTMS:
         for layer in range(2):
-            for leaf in _CELL:
+            for leaf in CELL:
                 name, alias = f"head.{lstm}.{leaf}_l{layer}", f"head.{lstm}.{layer}.cell.{leaf}"
                 again = kept.pop(alias, None)
                 if again is not None and name in kept and not again.equal(kept[name]):
@@ -111,9 +109,9 @@ def _names(norm: Mapping[str, str], *, head: str, fusion: str) -> dict[str, str]
         f"decoder.{fusion}": "fusion",
         "decoder.prediction": "classifier",
     }
-    names |= {f"{head}{name}.{leaf}": f"{ours}.{leaf}" for name, ours in linear.items() for leaf in _LINEAR}
+    names |= {f"{head}{name}.{leaf}": f"{ours}.{leaf}" for name, ours in linear.items() for leaf in LINEAR}
     for lstm, ours in _LSTMS.items():
-        leaves = [f"{leaf}_l{layer}" for layer in range(2) for leaf in _CELL]
+        leaves = [f"{leaf}_l{layer}" for layer in range(2) for leaf in CELL]
         names |= {f"{head}{lstm}.{leaf}": f"{ours}.{leaf}" for leaf in leaves}
     return names | _trunk(norm)
 
@@ -122,7 +120,7 @@ def _trunk(norm: Mapping[str, str]) -> dict[str, str]:
     names: dict[str, str] = {}
 
     def normed(convolution: str, batch_norm: str, ours: str, first: int = 0, *, biased: bool = False) -> None:
-        for leaf in _LINEAR if biased else _LINEAR[:1]:
+        for leaf in LINEAR if biased else LINEAR[:1]:
             names[f"backbone.{convolution}.{leaf}"] = f"trunk.{ours}.{first}.{leaf}"
         for leaf, our in norm.items():
             names[f"backbone.{batch_norm}.{leaf}"] = f"trunk.{ours}.{first + 1}.{our}"

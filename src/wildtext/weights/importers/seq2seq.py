@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +12,10 @@ from wildtext.charset import Charset
 from wildtext.errors import BundleError, CharsetError
 from wildtext.models import MODELS
 from wildtext.weights.importers.contract import Imported, Source, known_charset, renamed
+from wildtext.weights.importers.names import BILSTM, CELL, NORM, layer
 
 _PROJECT = "crnn_seq2seq_ocr"
 _PRESET = "crnn-seq2seq"
-_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-_LINEAR = ("weight", "bias")
-_CELL = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-_LSTM = tuple(f"{leaf}_l0{direction}" for direction in ("", "_reverse") for leaf in _CELL)
 _PRIVATE_USE = 0xE000
 """The first code point that Unicode leaves to everybody."""
 
@@ -84,18 +81,14 @@ BAI_SHANG = Source(
 def _names() -> dict[str, str]:
     names: dict[str, str] = {}
     for convolution in (0, 3, 6, 9, 12, 15, 18):
-        names |= _layer(f"encoder.cnn.cnn.{convolution}", f"trunk.{convolution}", _LINEAR)
+        names |= layer(f"encoder.cnn.cnn.{convolution}", f"trunk.{convolution}")
     for norm in (7, 13, 19):
-        names |= _layer(f"encoder.cnn.cnn.{norm}", f"trunk.{norm}", _NORM)
-    for layer in range(2):
-        names |= _layer(f"encoder.rnn.{layer}.rnn", f"context.{layer}.lstm", _LSTM)
-        names |= _layer(f"encoder.rnn.{layer}.embedding", f"context.{layer}.project", _LINEAR)
+        names |= layer(f"encoder.cnn.cnn.{norm}", f"trunk.{norm}", NORM)
+    for number in range(2):
+        names |= layer(f"encoder.rnn.{number}.rnn", f"context.{number}.lstm", BILSTM)
+        names |= layer(f"encoder.rnn.{number}.embedding", f"context.{number}.project")
     decoder = "decoder.decoder"
     names[f"{decoder}.embedding.weight"] = "prediction.embedding.weight"
     for reference, ours in (("attn", "attention"), ("attn_combine", "combine"), ("out", "classifier")):
-        names |= _layer(f"{decoder}.{reference}", f"prediction.{ours}", _LINEAR)
-    return names | {f"{decoder}.gru.{leaf}_l0": f"prediction.cell.{leaf}" for leaf in _CELL}
-
-
-def _layer(reference: str, ours: str, leaves: Iterable[str]) -> dict[str, str]:
-    return {f"{reference}.{leaf}": f"{ours}.{leaf}" for leaf in leaves}
+        names |= layer(f"{decoder}.{reference}", f"prediction.{ours}")
+    return names | {f"{decoder}.gru.{leaf}_l0": f"prediction.cell.{leaf}" for leaf in CELL}

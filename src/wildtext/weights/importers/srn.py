@@ -23,12 +23,11 @@ from wildtext.models import MODELS
 from wildtext.models.srn import SRNConfig
 from wildtext.weights.importers.contract import Imported, Source, known_charset, renamed
 from wildtext.weights.importers.dtrb import resnet_names
+from wildtext.weights.importers.names import LINEAR, PADDLE_NORM, layer
 
 _PADDLEOCR = "PaddleOCR's SRN"
 _KEPT = 0.9
 """What passes a dropout of PaddleOCR."""
-_LINEAR = ("weight", "bias")
-_PADDLE_NORM = (("weight", "weight"), ("bias", "bias"), ("_mean", "running_mean"), ("_variance", "running_var"))
 _STACKS = {
     "head.pvam.wrap_encoder_for_feature": "encoder",
     "head.gsrm.wrap_encoder0": "reasoning.from_left",
@@ -116,7 +115,7 @@ SRN_PYTORCH = Source("srn-pytorch", "chenjun2hao's SRN.pytorch (.pth)", _recogni
 
 def _adapt_trunk(weights: dict[str, Tensor]) -> None:
     gain = len(weights["trunk.projection.bias"]) ** 0.5 * _KEPT
-    for leaf in _LINEAR:
+    for leaf in LINEAR:
         weights[f"trunk.projection.{leaf}"] = weights[f"trunk.projection.{leaf}"] * gain
     for name in [name for name in weights if name.endswith(".running_mean")]:
         weights[name.replace("running_mean", "num_batches_tracked")] = torch.tensor(0)
@@ -144,7 +143,7 @@ def _attentions(weights: Mapping[str, Tensor]) -> list[str]:
 
 def _join(weights: dict[str, Tensor], attention: str) -> None:
     """One layer for query, key and value, which are three in the references."""
-    for leaf in _LINEAR:
+    for leaf in LINEAR:
         parts = [f"{attention}.{part}.{leaf}" for part in ("query", "key", "value")]
         if parts[0] in weights:
             weights[f"{attention}.qkv.{leaf}"] = torch.cat([weights.pop(part) for part in parts])
@@ -156,10 +155,6 @@ def _units(names: Iterable[str], stack: str) -> int:
     return len({name.removeprefix(first).split(".")[0] for name in names if name.startswith(first)})
 
 
-def _layer(reference: str, ours: str) -> dict[str, str]:
-    return {f"{reference}.{leaf}": f"{ours}.{leaf}" for leaf in _LINEAR}
-
-
 def _paddle_names(encoder_units: int, semantic_units: int) -> dict[str, str]:
     """PaddleOCR's names to ours."""
     names = {
@@ -169,13 +164,13 @@ def _paddle_names(encoder_units: int, semantic_units: int) -> dict[str, str]:
         _TABLE: "reasoning.table",
         "head.gsrm.wrap_encoder0.prepare_decoder.emb1.weight": "reasoning.from_left.position",
         "head.gsrm.wrap_encoder1.prepare_decoder.emb1.weight": "reasoning.from_right.position",
-        **_layer("head.pvam.fc0", "visual_attention.values"),
-        **_layer("head.gsrm.fc0", "visual_classifier"),
-        **_layer("head.vsfd.fc0", "fusion.gate"),
-        **_layer("head.vsfd.fc1", "classifier"),
+        **layer("head.pvam.fc0", "visual_attention.values"),
+        **layer("head.gsrm.fc0", "visual_classifier"),
+        **layer("head.vsfd.fc0", "fusion.gate"),
+        **layer("head.vsfd.fc1", "classifier"),
     }
     for (reference, ours), units in zip(_STACKS.items(), (encoder_units, semantic_units, semantic_units), strict=True):
-        names |= _layer(f"{reference}.encoder.processer.layer_norm_0", f"{ours}.norm")
+        names |= layer(f"{reference}.encoder.processer.layer_norm_0", f"{ours}.norm")
         for unit in range(units):
             names |= _paddle_unit(f"{reference}.encoder.layer_{unit}", f"{ours}.units.{unit}")
     return names | _paddle_trunk()
@@ -184,10 +179,10 @@ def _paddle_names(encoder_units: int, semantic_units: int) -> dict[str, str]:
 def _paddle_unit(reference: str, ours: str) -> dict[str, str]:
     parts = {"q_fc": "query", "k_fc": "key", "v_fc": "value", "proj_fc": "projection"}
     return {
-        **_layer(f"{reference}.preprocesser1.layer_norm_0", f"{ours}.norm_attention"),
-        **_layer(f"{reference}.preprocesser2.layer_norm_0", f"{ours}.norm_mlp"),
-        **_layer(f"{reference}.ffn.fc1", f"{ours}.mlp.0"),
-        **_layer(f"{reference}.ffn.fc2", f"{ours}.mlp.3"),
+        **layer(f"{reference}.preprocesser1.layer_norm_0", f"{ours}.norm_attention"),
+        **layer(f"{reference}.preprocesser2.layer_norm_0", f"{ours}.norm_mlp"),
+        **layer(f"{reference}.ffn.fc1", f"{ours}.mlp.0"),
+        **layer(f"{reference}.ffn.fc2", f"{ours}.mlp.3"),
         **{
             f"{reference}.self_attn.{theirs}.weight": f"{ours}.attention.{part}.weight"
             for theirs, part in parts.items()
@@ -208,14 +203,14 @@ def _paddle_trunk() -> dict[str, str]:
         ("backbone.F_-3_base_block", "trunk.merge_second"),
     ):
         for number in range(2):
-            names |= _layer(f"{reference}_{number}", f"{ours}.{number}")
-        names |= {f"{reference}_2.{theirs}": f"{ours}.2.{leaf}" for theirs, leaf in _PADDLE_NORM}
-    return names | _layer("backbone.F_-3_base_block_3", "trunk.projection")
+            names |= layer(f"{reference}_{number}", f"{ours}.{number}")
+        names |= {f"{reference}_2.{theirs}": f"{ours}.2.{leaf}" for theirs, leaf in PADDLE_NORM.items()}
+    return names | layer("backbone.F_-3_base_block_3", "trunk.projection")
 
 
 def _paddle_normed(reference: str, ours: str, first: int) -> dict[str, str]:
     """A convolution without bias and its batch normalisation, which are neighbours in ours."""
-    norm = {f"{reference}.bn.{theirs}": f"{ours}.{first + 1}.{leaf}" for theirs, leaf in _PADDLE_NORM}
+    norm = {f"{reference}.bn.{theirs}": f"{ours}.{first + 1}.{leaf}" for theirs, leaf in PADDLE_NORM.items()}
     return {f"{reference}.conv.weight": f"{ours}.{first}.weight", **norm}
 
 
@@ -225,15 +220,15 @@ def _srn_pytorch_names(encoder_units: int, semantic_units: int) -> dict[str, str
     names = {
         f"{attention}.f0_embedding.weight": "visual_attention.order",
         "Prediction.GSRM.argmax_embed.weight": "characters.weight",
-        **_layer(f"{attention}.w0", "visual_attention.order_to_columns"),
-        **_layer(f"{attention}.wv", "visual_attention.keys"),
-        **_layer(f"{attention}.we", "visual_attention.score"),
-        **_layer("Prediction.w_e", "visual_classifier"),
-        **_layer("Prediction.w_s", "semantic_classifier"),
-        **_layer("Prediction.w_f", "classifier"),
+        **layer(f"{attention}.w0", "visual_attention.order_to_columns"),
+        **layer(f"{attention}.wv", "visual_attention.keys"),
+        **layer(f"{attention}.we", "visual_attention.score"),
+        **layer("Prediction.w_e", "visual_classifier"),
+        **layer("Prediction.w_s", "semantic_classifier"),
+        **layer("Prediction.w_f", "classifier"),
     }
     for reference, ours, units in ((_ENCODER, "encoder", encoder_units), (_REASONING, "reasoning", semantic_units)):
-        names |= _layer(f"{reference}.layer_norm", f"{ours}.norm")
+        names |= layer(f"{reference}.layer_norm", f"{ours}.norm")
         for unit in range(units):
             names |= _srn_pytorch_unit(f"{reference}.layer_stack.{unit}", f"{ours}.units.{unit}")
     return names | resnet_names()
@@ -241,11 +236,11 @@ def _srn_pytorch_names(encoder_units: int, semantic_units: int) -> dict[str, str
 
 def _srn_pytorch_unit(reference: str, ours: str) -> dict[str, str]:
     names = {
-        **_layer(f"{reference}.slf_attn.layer_norm", f"{ours}.norm_attention"),
-        **_layer(f"{reference}.pos_ffn.layer_norm", f"{ours}.norm_mlp"),
-        **_layer(f"{reference}.pos_ffn.w_1", f"{ours}.mlp.0"),
-        **_layer(f"{reference}.pos_ffn.w_2", f"{ours}.mlp.2"),
+        **layer(f"{reference}.slf_attn.layer_norm", f"{ours}.norm_attention"),
+        **layer(f"{reference}.pos_ffn.layer_norm", f"{ours}.norm_mlp"),
+        **layer(f"{reference}.pos_ffn.w_1", f"{ours}.mlp.0"),
+        **layer(f"{reference}.pos_ffn.w_2", f"{ours}.mlp.2"),
     }
     for theirs, part in (("w_qs", "query"), ("w_ks", "key"), ("w_vs", "value"), ("fc", "projection")):
-        names |= _layer(f"{reference}.slf_attn.{theirs}", f"{ours}.attention.{part}")
+        names |= layer(f"{reference}.slf_attn.{theirs}", f"{ours}.attention.{part}")
     return names
