@@ -56,7 +56,8 @@ def wildtext(preset: str) -> Entrant:
     from wildtext.models import MODELS, build
 
     chosen = MODELS[preset]
-    charset, canvas = Charset.load(chosen.charset), chosen.preprocessing.canvas
+    charset = Charset.load(chosen.charset)
+    place = chosen.preprocessing.canvas.place(32, 128)
     network = build(preset, charset)
 
     def teach(images: Tensor) -> list[Tensor]:
@@ -66,7 +67,7 @@ def wildtext(preset: str) -> Entrant:
 
     return Entrant(
         network,
-        (chosen.preprocessing.channels, canvas.height, canvas.width),
+        (chosen.preprocessing.channels, place.height, place.width),
         lambda images: network(images, torch.ones(len(images))),
         teach,
         ctc=network.heads[network.primary].loss == "ctc",

@@ -228,11 +228,14 @@ def fed(source: SyntheticWords, workers: int, *, batch_size: int = 256) -> float
         workers=workers,
         two_stages=device.type == "cuda",
     )
-    inputs = (model_input(delivery, preset.preprocessing, source.textures, device) for delivery in stream)
+    inputs = (
+        [model_input(part, preset.preprocessing, source.textures, device) for part in delivery.parts]
+        for delivery in stream
+    )
     for _ in islice(inputs, warm_up):
         pass
     began = time.perf_counter()
-    images = sum(len(canvases) for canvases in inputs)
+    images = sum(len(canvases) for parts in inputs for canvases in parts)
     if device.type == "cuda":
         torch.cuda.synchronize()
     return images / (time.perf_counter() - began)

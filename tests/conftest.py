@@ -57,6 +57,16 @@ def grey_image(level: int, size: tuple[int, int] = (40, 20)) -> Image.Image:
 
 
 @pytest.fixture
+def any_size(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a preset whose canvases have several sizes."""
+    from tests.anysize import PRESET
+    from wildtext.models import MODELS
+
+    monkeypatch.setitem(MODELS, "any-size", PRESET)
+    return "any-size"
+
+
+@pytest.fixture
 def labelled_folder(tmp_path: Path) -> Path:
     """Ten images with labels 0 to 9 that `BrightnessRuntime` reads right."""
     folder = tmp_path / "labelled"

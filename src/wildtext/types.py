@@ -68,7 +68,6 @@ class Batch:
         texts: the N labels.
         boxes: for each sample (len(text), 4, 2) float32 in pixels of the canvas, or None.
         sources: where each sample comes from.
-        skipped: a message for each sample that was drawn for this batch but could not be used.
     """
 
     images: NDArray[np.uint8]
@@ -76,7 +75,6 @@ class Batch:
     texts: tuple[str, ...]
     boxes: tuple[Floats | None, ...]
     sources: tuple[str, ...]
-    skipped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.texts)

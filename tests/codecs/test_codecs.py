@@ -19,6 +19,7 @@ CHARSET = Charset.named("36")
     [
         CTC(CHARSET),
         CTC(CHARSET, steps=24),
+        CTC(CHARSET, stride=4),
         Sequence.dtrb(CHARSET, max_length=30),
         Subword.gpt2(CHARSET, max_length=12),
         Subword.bert_uncased(CHARSET),
@@ -38,6 +39,12 @@ def test_reading_a_description_does_not_change_it() -> None:
     values = CTC(CHARSET).to_dict()
     codec_from_dict(values, CHARSET)
     assert values == CTC(CHARSET).to_dict()
+
+
+def test_columns_of_ctc_are_described_as_before_there_were_strides() -> None:
+    assert codec_from_dict({"kind": "ctc", "steps": 24}, CHARSET) == CTC(CHARSET, steps=24)
+    assert CTC(CHARSET, steps=24).to_dict() == {"kind": "ctc", "steps": 24}
+    assert CTC(CHARSET).to_dict() == {"kind": "ctc", "steps": None}
 
 
 @given(st.lists(st.floats(-1e4, 1e4, width=32), min_size=1, max_size=9), st.floats(0.1, 10))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from wildtext.charset import Charset
 from wildtext.codecs import CTC
 from wildtext.codecs.ctc import BLANK, text_probability
-from wildtext.errors import CharsetError
+from wildtext.errors import CharsetError, ConfigError
 from wildtext.types import Floats
 
 FULL = CTC(Charset.named("94+space"))
@@ -257,6 +257,26 @@ def test_a_label_that_cannot_be_learnt_is_named(text: str, reason: str) -> None:
     with pytest.raises(CharsetError) as caught:
         codec.encode(["a", text])
     assert str(caught.value) == f"label {text!r}: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("canvas_width", "problem"),
+    [(16, None), (15, "needs 4 CTC columns, a canvas 15 pixels wide has 3"), (64, None), (None, None)],
+)
+def test_with_a_stride_what_fits_depends_on_the_canvas(canvas_width: int | None, problem: str | None) -> None:
+    codec = CTC(SMALL.charset, stride=4)
+    assert codec.problem("aab", canvas_width) == problem
+    assert codec.encode(["aab"])[1].tolist() == [3]
+
+
+def test_a_fixed_number_of_columns_does_not_depend_on_the_canvas() -> None:
+    assert CTC(SMALL.charset, steps=3).problem("aab", 1000) == "needs 4 CTC columns, the model has 3"
+
+
+@pytest.mark.parametrize("columns", [{"steps": 3, "stride": 4}, {"stride": 0}, {"stride": -1}])
+def test_columns_that_make_no_sense_are_refused(columns: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="CTC"):
+        CTC(SMALL.charset, **columns)
 
 
 def test_an_empty_label_is_a_problem() -> None:

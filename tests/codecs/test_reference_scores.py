@@ -42,5 +42,15 @@ def test_ctc_counts_all_columns() -> None:
     assert reference_score("steps", slots([0, 1, 0], [0.9, 0.8, 0.5]), CTC(LETTERS)) == pytest.approx(0.36)
 
 
+@pytest.mark.parametrize(("rule", "score"), [("mean", 0.6), ("before-end", 0.21)])
+def test_ctc_counts_characters_by_their_first_columns(rule: str, score: float) -> None:
+    columns = slots([1, 1, 0, 1, 2, 2, 0], [0.5, 0.9, 0.8, 0.6, 0.7, 0.9, 0.9])
+    assert reference_score(rule, columns, CTC(LETTERS)) == pytest.approx(score)
+
+
+def test_ctc_without_a_text_scores_nothing() -> None:
+    assert reference_score("mean", slots([0, 0], [0.9, 0.9]), CTC(LETTERS)) == 0
+
+
 def test_rules_are_known_by_name() -> None:
     assert RULES.keys() == {"mean", "before-end", "to-end", "steps"}

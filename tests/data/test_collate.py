@@ -16,8 +16,8 @@ from wildtext.data.collate import collate, usable
 from wildtext.data.files import FileSource
 from wildtext.data.source import fetch
 from wildtext.errors import DataError, SampleError
-from wildtext.images import Fixed, Padded, Preprocessing
-from wildtext.types import Floats, Sample
+from wildtext.images import Buckets, Fixed, Padded, Preprocessing
+from wildtext.types import Batch, Floats, Sample
 
 Folder = Callable[..., FileSource]
 
@@ -51,31 +51,39 @@ def numbered_boxes(text: str) -> Floats:
     return np.broadcast_to(np.arange(len(text), dtype=np.float32)[:, None, None], (len(text), 4, 2)).copy()
 
 
+def only(samples: Sequence[Sample | SampleError], preprocessing: Preprocessing, codecs: Sequence[Codec]) -> Batch:
+    """The batch of samples that have canvases of one size and can all be used."""
+    collated = collate(samples, preprocessing, codecs)
+    (batch,) = collated.batches
+    assert collated.skipped == ()
+    return batch
+
+
 def relabelled(text: str, codec: Codec) -> tuple[str, list[float] | None]:
     """Label and, for each of its boxes, the number of the character that it came from, after `collate`."""
     preprocessing = Preprocessing(Fixed(10, 20))
-    batch = collate(fetch([(Samples(sample(text, numbered_boxes(text))), 0)]), preprocessing, [codec])
+    batch = only(fetch([(Samples(sample(text, numbered_boxes(text))), 0)]), preprocessing, [codec])
     boxes = batch.boxes[0]
     return batch.texts[0], None if boxes is None else [float(box[0, 0]) for box in boxes]
 
 
 def test_a_batch_has_one_canvas_and_normalised_labels() -> None:
     source = Samples(sample("Hello"), sample("Café", size=(30, 40)))
-    batch = collate(fetch([(source, 1), (source, 0), (source, 1)]), FIXED, [LOWER])
+    batch = only(fetch([(source, 1), (source, 0), (source, 1)]), FIXED, [LOWER])
     assert batch.images.shape == (3, 32, 100, 3)
     assert batch.images.dtype == np.uint8
     assert batch.texts == ("cafe", "hello", "cafe")
     assert batch.sources == ("Café.png", "Hello.png", "Café.png")
     assert batch.valid_width.tolist() == [1, 1, 1]
-    assert batch.skipped == ()
 
 
 def test_unusable_samples_are_left_out_and_named() -> None:
     source = Samples(sample("fine"), None, sample("a b"), sample("aabbccdd"), sample(""), sample("abcdefgh"))
-    batch = collate(fetch([(source, index) for index in range(6)]), FIXED, [LOWER])
+    collated = collate(fetch([(source, index) for index in range(6)]), FIXED, [LOWER])
+    (batch,) = collated.batches
     assert batch.texts == ("fine", "abcdefgh")
     assert len(batch) == len(batch.images) == len(batch.boxes) == 2
-    assert batch.skipped == (
+    assert collated.skipped == (
         "samples#1: not an image",
         "a b.png: 'a b': characters outside charset 36: ' '",
         "aabbccdd.png: 'aabbccdd': needs 12 CTC columns, the model has 8",
@@ -93,7 +101,7 @@ def test_a_batch_of_nothing_is_an_error() -> None:
 def test_boxes_follow_the_image_onto_the_canvas() -> None:
     boxes = np.array([[[0, 0], [10, 0], [10, 10], [0, 10]], np.full((4, 2), np.nan)], np.float32)
     source = Samples(sample("ab", boxes), sample("cd"))
-    batch = collate(fetch([(source, 0), (source, 1)]), FIXED, [LOWER])
+    batch = only(fetch([(source, 0), (source, 1)]), FIXED, [LOWER])
     assert batch.boxes[0] is not None
     assert batch.boxes[0][0].tolist() == [[0, 0], [50, 0], [50, 32], [0, 32]]
     assert np.isnan(batch.boxes[0][1]).all()
@@ -103,10 +111,50 @@ def test_boxes_follow_the_image_onto_the_canvas() -> None:
 
 def test_boxes_follow_the_image_onto_a_padded_canvas() -> None:
     boxes = np.array([[[0, 0], [20, 0], [20, 10], [0, 10]]], np.float32)
-    batch = collate(fetch([(Samples(sample("a", boxes)), 0)]), Preprocessing(Padded(32, 128, 16)), [LOWER])
+    batch = only(fetch([(Samples(sample("a", boxes)), 0)]), Preprocessing(Padded(32, 128, 16)), [LOWER])
     assert batch.valid_width.tolist() == [0.5]
     assert batch.boxes[0] is not None
     assert batch.boxes[0][0, 2].tolist() == [64, 32]
+
+
+BUCKETS = Preprocessing(Buckets(((64, 64), (48, 96), (32, 128))))
+
+
+def test_samples_get_a_batch_for_each_size_of_canvas() -> None:
+    sizes = {"a": (20, 60), "b": (20, 20), "c": (20, 70), "d": (20, 40), "e": (90, 10)}
+    samples = [sample(text, size=size) for text, size in sizes.items()]
+    collated = collate(samples, replace(BUCKETS, vertical="none"), [LOWER])
+    assert [batch.images.shape for batch in collated.batches] == [(2, 32, 128, 3), (1, 48, 96, 3), (2, 64, 64, 3)]
+    assert [batch.texts for batch in collated.batches] == [("a", "c"), ("d",), ("b", "e")]
+    assert [batch.sources[-1] for batch in collated.batches] == ["c.png", "d.png", "e.png"]
+
+
+def test_boxes_follow_each_image_onto_its_canvas() -> None:
+    box = np.array([[[0, 0], [10, 0], [10, 20], [0, 20]]], np.float32)
+    collated = collate([sample("a", box, (20, 20)), sample("b", box, (20, 40))], BUCKETS, [LOWER])
+    corners = [batch.boxes[0][0, 2].tolist() for batch in collated.batches if batch.boxes[0] is not None]
+    assert corners == [[24, 48], [32, 64]]
+
+
+def test_labels_that_do_not_fit_the_canvas_of_their_image_are_named() -> None:
+    codec = CTC(Charset.named("36"), stride=16)
+    samples: list[Sample | SampleError] = [sample("abcde", size=(20, 20)), sample("abcde", size=(20, 40))]
+    samples.append(SampleError("x: broken"))
+    collated = collate(samples, BUCKETS, [codec])
+    assert [batch.images.shape for batch in collated.batches] == [(1, 48, 96, 3)]
+    assert collated.skipped == (
+        "abcde.png: 'abcde': needs 5 CTC columns, a canvas 64 pixels wide has 4",
+        "x: broken",
+    )
+    with pytest.raises(DataError, match=r"none of 1 samples could be used; the first: abcde\.png: .*64 pixels wide"):
+        collate(samples[:1], BUCKETS, [codec])
+
+
+def test_labels_that_fit_no_canvas_are_not_drawn_at_all(folder: Folder) -> None:
+    source = folder(["abcd", "abcdefgh", "abcdefghi"])
+    result = usable(source, [CTC(Charset.named("36"), stride=16)], canvas_width=128)
+    assert result.indices.tolist() == [0, 1]
+    assert result.dropped == {"needs 9 CTC columns, a canvas 128 pixels wide has 8": 1}
 
 
 @pytest.mark.parametrize(
@@ -178,7 +226,7 @@ def running(down: int, size: tuple[int, int] = (40, 10), text: str = "ab") -> Sa
 
 @pytest.mark.parametrize(("down", "dark"), [(1, "left"), (-1, "right")])
 def test_words_that_run_down_or_up_are_turned_as_reading_would_turn_them(down: int, dark: str) -> None:
-    batch = collate([running(down)], Preprocessing(Fixed(16, 32)), [LOWER])
+    batch = only([running(down)], Preprocessing(Fixed(16, 32)), [LOWER])
     left, right = batch.images[0, :, :12].mean(), batch.images[0, :, 20:].mean()
     assert (left < right) == (dark == "left")
     assert abs(left - right) > 200
@@ -199,13 +247,13 @@ def test_words_that_run_down_or_up_are_turned_as_reading_would_turn_them(down: i
     ],
 )
 def test_other_pictures_are_left_as_they_are(given: Sample, preprocessing: Preprocessing) -> None:
-    (image,) = collate([given], preprocessing, [LOWER]).images
+    (image,) = only([given], preprocessing, [LOWER]).images
     assert image[:6].max() < 60
     assert image[-6:].min() > 195
 
 
 def test_with_rotate_words_that_run_down_are_turned() -> None:
-    (image,) = collate([running(1)], Preprocessing(Fixed(16, 32), vertical="rotate"), [LOWER]).images
+    (image,) = only([running(1)], Preprocessing(Fixed(16, 32), vertical="rotate"), [LOWER]).images
     assert image[:, :12].max() < 60
     assert image[:, 20:].min() > 195
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image as pillow
 
-from wildtext.images import Fixed, Padded, Preprocessing
+from wildtext.images import Buckets, Fixed, Padded, Preprocessing
 from wildtext.images.effects import Frames
 from wildtext.images.fitting import fit, normalize
 from wildtext.types import Image
@@ -83,6 +83,32 @@ def test_pictures_higher_than_the_canvas_are_shrunk_as_in_preprocessing(
     difference = np.abs(got.astype(int) - wanted)
     assert difference.max() <= 2
     assert (difference > 1).mean() < 0.001
+
+
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear", "opencv-bilinear"])
+@pytest.mark.parametrize("ratio", [1, 2, 3])
+def test_pictures_of_one_bucket_are_fitted_together(interpolation: Any, ratio: int) -> None:
+    canvas = Buckets(((64, 64), (48, 96), (40, 112)))
+    preprocessing = Preprocessing(canvas, interpolation=interpolation)
+    given = [
+        picture
+        for picture in pictures(200, tallest=min(height for height, _ in canvas.sizes))
+        if canvas.place(*picture.shape[:2])[:2] == canvas.sizes[ratio - 1]
+    ]
+    assert given
+    got = fit(frames(given), preprocessing).numpy()
+    wanted = np.stack([preprocessing.fit(picture)[0] for picture in given])
+    assert got.shape == wanted.shape
+    difference = np.abs(got.astype(int) - wanted)
+    assert difference.max() <= (0 if interpolation == "opencv-bilinear" else 2)
+    assert (difference > 1).mean() < 0.001
+
+
+def test_pictures_of_several_buckets_are_not_fitted_together() -> None:
+    preprocessing = Preprocessing(Buckets(((64, 64), (48, 96))))
+    given = [np.zeros((20, width, 3), np.uint8) for width in (20, 40)]
+    with pytest.raises(ValueError, match=r"canvases of one size, not \[\(48, 96\), \(64, 64\)\]"):
+        fit(frames(given), preprocessing)
 
 
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear", "opencv-bilinear"])

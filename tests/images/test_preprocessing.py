@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wildtext.errors import ConfigError
-from wildtext.images import Fixed, Padded, Preprocessing
+from wildtext.images import Buckets, Canvas, Fixed, Padded, Preprocessing
 from wildtext.images.preprocessing import Rounding
 from wildtext.types import Image
 
@@ -80,7 +80,7 @@ def test_an_image_of_the_size_of_the_canvas_stays_as_it_is() -> None:
     ],
 )
 def test_padded_content_keeps_its_aspect_within_limits(height: int, width: int, content: int) -> None:
-    assert PADDED.canvas.content_width(height, width) == content
+    assert PADDED.canvas.place(height, width).content == content
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_padded_content_keeps_its_aspect_within_limits(height: int, width: int, 
     [(50, 10, 64), (50, 50, 64), (50, 51, 128), (50, 100, 128), (50, 101, 192), (50, 150, 192), (50, 151, 256)],
 )
 def test_paddleocr_gives_srn_one_to_four_squares(height: int, width: int, content: int) -> None:
-    assert Padded(64, 256, min_width=64, multiple=64).content_width(height, width) == content
+    assert Padded(64, 256, min_width=64, multiple=64).place(height, width).content == content
 
 
 SIZES = list(product(range(1, 301), repeat=2))
@@ -110,7 +110,7 @@ def robustscanner(height: int, width: int) -> int:
     ],
 )
 def test_widths_are_those_of_the_references(canvas: Padded, reference: Any) -> None:
-    assert all(canvas.content_width(*size) == reference(*size) for size in SIZES)
+    assert all(canvas.place(*size).content == reference(*size) for size in SIZES)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_widths_are_those_of_the_references(canvas: Padded, reference: Any) -> N
 )
 def test_widths_are_rounded_as_declared(rounding: Rounding, widths: list[int]) -> None:
     canvas = Padded(10, 100, 0, 4, rounding)
-    assert [canvas.content_width(10, width) for width in (1, 2, 4, 5, 6, 7, 8, 10)] == widths
+    assert [canvas.place(10, width).content for width in (1, 2, 4, 5, 6, 7, 8, 10)] == widths
 
 
 @given(st.integers(1, 500), st.integers(1, 500), st.integers(1, 64), st.integers(1, 300), st.integers(1, 16), st.data())
@@ -127,10 +127,58 @@ def test_padded_content_is_never_narrower_than_its_aspect_asks(
     height: int, width: int, high: int, wide: int, multiple: int, data: st.DataObject
 ) -> None:
     canvas = Padded(high, wide, data.draw(st.integers(0, wide)), multiple)
-    content = canvas.content_width(height, width)
+    content = canvas.place(height, width).content
     assert 1 <= content <= wide
     assert content == wide or content >= width * high / height
     assert content in (wide, canvas.min_width) or content % multiple == 0
+
+
+SVTRV2 = Buckets(((64, 64), (48, 96), (40, 112), *((32, 32 * ratio) for ratio in range(4, 13))))
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "size"),
+    [
+        pytest.param(40, 10, (64, 64), id="tall"),
+        pytest.param(40, 40, (64, 64), id="square"),
+        pytest.param(20, 29, (64, 64), id="up to one and a half squares"),
+        pytest.param(20, 30, (48, 96), id="halves go to the even ratio above"),
+        pytest.param(20, 50, (48, 96), id="or below"),
+        pytest.param(20, 51, (40, 112), id="three squares"),
+        pytest.param(20, 70, (32, 128), id="four squares"),
+        pytest.param(20, 90, (32, 128), id="four and a half squares"),
+        pytest.param(20, 91, (32, 160), id="five squares"),
+        pytest.param(20, 240, (32, 384), id="twelve squares"),
+        pytest.param(20, 9000, (32, 384), id="wider than all"),
+    ],
+)
+def test_an_image_goes_to_the_bucket_for_its_aspect(height: int, width: int, size: tuple[int, int]) -> None:
+    assert SVTRV2.place(height, width) == (*size, size[1])
+    canvas, share = Preprocessing(SVTRV2).fit(picture(height, width))
+    assert (canvas.shape, share) == ((*size, 3), 1.0)
+    # It is stretched to the bucket as it would be to a canvas of that size alone.
+    assert np.array_equal(canvas, Preprocessing(Fixed(*size)).fit(picture(height, width))[0])
+
+
+@pytest.mark.parametrize("canvas", [SVTRV2, Fixed(32, 100), Padded(32, 100, 10)])
+@given(st.integers(1, 500), st.integers(1, 5000))
+def test_all_places_are_of_the_sizes_that_a_canvas_names(canvas: Canvas, height: int, width: int) -> None:
+    place = canvas.place(height, width)
+    assert (place.height, place.width) in canvas.sizes
+    assert 1 <= place.content <= place.width
+
+
+def test_canvases_of_a_bucket_are_normalised_together() -> None:
+    preprocessing = Preprocessing(SVTRV2)
+    fitted = [preprocessing.fit(picture(20, width))[0] for width in (55, 60, 65)]
+    assert preprocessing.normalize(np.stack(fitted), [1.0] * 3).shape == (3, 3, 40, 112)
+
+
+def test_buckets_that_hold_nothing_are_refused() -> None:
+    with pytest.raises(ConfigError, match="at least one size"):
+        Buckets(())
+    with pytest.raises(ConfigError, match="0 x 32 pixels holds nothing"):
+        Buckets(((32, 32), (0, 32)))
 
 
 @settings(deadline=None)
@@ -139,7 +187,7 @@ def test_the_valid_share_tells_where_padding_begins(height: int, width: int) -> 
     canvas, share = PADDED.fit(flat((255, 255, 255), height, width))
     content = round(share * 128)
     assert 0 < share <= 1
-    assert content == PADDED.canvas.content_width(height, width)
+    assert content == PADDED.canvas.place(height, width).content
     assert canvas[:, :content].min() == 255
     assert content == 128 or canvas[:, content:].max() == 0
 
@@ -247,6 +295,7 @@ def test_turned_crops_can_be_fitted() -> None:
         Preprocessing(Fixed(32, 128), "RGB", "bilinear", 1 / 127.5, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
         Preprocessing(Fixed(32, 128), "grey", scale=0.1, vertical="none"),
         Preprocessing(Padded(48, 160, 48, 4, "nearest"), "BGR", "opencv-bilinear"),
+        Preprocessing(SVTRV2),
     ],
 )
 def test_settings_survive_json(preprocessing: Preprocessing) -> None:
@@ -267,7 +316,7 @@ def test_settings_from_before_widths_could_be_rounded_down_are_read() -> None:
 
 def test_a_canvas_of_a_newer_version_is_named() -> None:
     values = PADDED.to_dict() | {"canvas": {"kind": "spiral", "turns": 3}}
-    with pytest.raises(ConfigError, match="unknown kind of canvas 'spiral'; this version knows fixed, padded"):
+    with pytest.raises(ConfigError, match="unknown kind of canvas 'spiral'; this version knows fixed, padded, buckets"):
         Preprocessing.from_dict(values)
 
 

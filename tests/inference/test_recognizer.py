@@ -17,6 +17,7 @@ from tests.conftest import BrightnessRuntime, grey_image
 from wildtext.charset import Charset
 from wildtext.codecs import Sequence
 from wildtext.errors import ConfigError, ImageError
+from wildtext.images import Buckets
 from wildtext.inference.recognizer import Recognizer
 from wildtext.inference.runtimes import Raw
 from wildtext.types import Floats, Prediction
@@ -75,6 +76,46 @@ def test_nothing_to_read_is_no_error(recognizer: Recognizer) -> None:
 def test_wrong_numbers_are_refused(recognizer: Recognizer, wrong: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="at least 1"):
         recognizer.read(grey_image(1), **wrong)
+
+
+MIXED = [(40, 20), (20, 20), (100, 20), (20, 60), (44, 20), (20, 100), (96, 20), (18, 20)]
+"""Width and height of images of several aspects, some of them tall."""
+
+
+@pytest.fixture
+def sorting(digits_bundle: Bundle) -> Recognizer:
+    """A recogniser whose canvases have several sizes."""
+    canvas = Buckets(((16, 16), (12, 24), (8, 24), (8, 32)))
+    return Recognizer(
+        replace(digits_bundle, preprocessing=replace(digits_bundle.preprocessing, canvas=canvas)), BrightnessRuntime()
+    )
+
+
+def test_images_of_several_sizes_come_back_in_order(sorting: Recognizer) -> None:
+    images = [grey_image(level, size) for level, size in enumerate(MIXED)]
+    predictions = sorting.read(images)
+    assert [prediction.text for prediction in predictions] == [str(level) for level in range(len(MIXED))]
+    assert predictions == [sorting.read(image)[0] for image in images]
+    for batch_size in (1, 3):
+        assert sorting.read(images, batch_size=batch_size) == predictions
+    assert sorting.read(images[::-1]) == predictions[::-1]
+
+
+def test_only_canvases_of_one_size_go_through_the_network_together(sorting: Recognizer) -> None:
+    sizes = [(40, 20), (20, 20), (38, 20), (20, 20), (42, 20), (60, 20)]
+    sorting.read([grey_image(5, size) for size in sizes], batch_size=2)
+    assert isinstance(sorting.runtime, BrightnessRuntime)
+    assert sorting.runtime.calls == [1, 1, 1, 1, 1, 1]
+    sorting.runtime.calls.clear()
+    sorting.read([grey_image(5, size) for size in sizes], batch_size=6)
+    assert sorting.runtime.calls == [3, 2, 1]
+
+
+def test_among_equal_views_the_upright_one_wins_whatever_was_read_before(sorting: Recognizer) -> None:
+    tall, wide = grey_image(5, (20, 60)), grey_image(5, (60, 20))
+    alone = sorting.read(tall)[0]
+    assert alone.rotation == 0
+    assert sorting.read([wide, tall])[1] == sorting.read([tall, wide])[0] == alone
 
 
 def tall_image(*, dark_end: str) -> NDArray[np.uint8]:

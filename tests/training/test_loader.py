@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,11 @@ from wildtext.data import open_source
 from wildtext.data.mixture import Ingredient, Mixture
 from wildtext.data.source import Source
 from wildtext.errors import DataError
-from wildtext.images import Fixed, Padded, Preprocessing
+from wildtext.images import Buckets, Fixed, Padded, Preprocessing
 from wildtext.synth import SyntheticWords
 from wildtext.synth.fonts import SHIPPED
 from wildtext.training.canvas import model_input
-from wildtext.training.loader import Delivery, deliveries
+from wildtext.training.loader import Delivery, Part, deliveries
 
 CODEC = CTC(Charset.named("94+space"), steps=64)
 CPU = torch.device("cpu")
@@ -55,10 +56,19 @@ def delivered(
     return list(drawn)
 
 
-def assert_same_facts(one: Delivery, other: Delivery) -> None:
+def parts_of(one: Delivery, other: Delivery) -> Iterator[tuple[Part, Part]]:
+    """The parts of two deliveries side by side, which must tell the same."""
+    assert one.skipped == other.skipped
+    assert len(one) == len(other)
+    for pair in zip(one.parts, other.parts, strict=True):
+        assert_same_facts(*pair)
+        yield pair
+
+
+def assert_same_facts(one: Part, other: Part) -> None:
+    assert one.batch.images.shape == other.batch.images.shape
     assert one.batch.texts == other.batch.texts
     assert one.batch.sources == other.batch.sources
-    assert one.batch.skipped == other.batch.skipped
     assert np.array_equal(one.batch.valid_width, other.batch.valid_width)
     for mine, theirs in zip(one.batch.boxes, other.batch.boxes, strict=True):
         assert (mine is None) == (theirs is None)
@@ -74,35 +84,45 @@ def assert_same_facts(one: Delivery, other: Delivery) -> None:
         Preprocessing(Fixed(32, 100), color="grey", interpolation="bilinear"),
         Preprocessing(Padded(48, 320, min_width=0), color="BGR", vertical="rotate", pad_value=-1.0),
         Preprocessing(Fixed(32, 128), vertical="none"),
+        Preprocessing(Buckets(((64, 64), (48, 96), (40, 112), (32, 128), (32, 160), (32, 192)))),
     ],
-    ids=["fixed", "padded", "grey", "large", "upright"],
+    ids=["fixed", "padded", "grey", "large", "upright", "buckets"],
 )
 def test_both_ways_to_paint_give_the_same_model_input(
     preprocessing: Preprocessing, words: SyntheticWords, folder: Path
 ) -> None:
     sources: list[Source] = [words, open_source(folder)]
-    pairs = zip(*(delivered(sources, preprocessing, two_stages=way) for way in (False, True)), strict=True)
+    pairs = list(zip(*(delivered(sources, preprocessing, two_stages=way) for way in (False, True)), strict=True))
     step = preprocessing.scale / min(preprocessing.std)
-    for whole, staged in pairs:
-        assert_same_facts(whole, staged)
+    for _, staged in pairs:
+        assert sum(len(part.drafts) for part in staged.parts) > 5
+        kept = [name for part in staged.parts for row, name in enumerate(part.batch.sources) if row not in part.drafts]
+        assert any(name.startswith("synth#") for name in kept), "none was turned"
+    for whole, staged in (parts for pair in pairs for parts in parts_of(*pair)):
         assert whole.drafts == {}
-        assert len(staged.drafts) > 5
-        assert all(row < len(staged.batch) for row in staged.drafts)
-        turned = [name for row, name in enumerate(staged.batch.sources) if row not in staged.drafts]
-        assert any(name.startswith("synth#") for name in turned)
+        assert all(row < len(staged) for row in staged.drafts)
         one, other = (model_input(each, preprocessing, words.textures, CPU) for each in (whole, staged))
-        assert one.shape == other.shape == (len(whole.batch), preprocessing.channels, *canvas(preprocessing))
+        assert one.shape == other.shape == (len(whole), preprocessing.channels, *one.shape[2:])
+        assert tuple(one.shape[2:]) in preprocessing.canvas.sizes
         levels = (one - other).abs() / step
-        kept = [row for row in range(len(whole.batch)) if row not in staged.drafts]
-        assert float(levels[kept].max()) < 1e-3
+        assert not (levels[[row not in staged.drafts for row in range(len(whole))]] > 1e-3).any()
         assert float(levels.max()) < 2.01
         assert float((levels > 1.01).float().mean()) < 1e-3
         wanted = preprocessing.normalize(whole.batch.images, whole.batch.valid_width)
         np.testing.assert_allclose(one.numpy(), wanted, atol=1e-5)
 
 
-def canvas(preprocessing: Preprocessing) -> tuple[int, int]:
-    return preprocessing.canvas.height, preprocessing.canvas.width
+def test_a_delivery_has_a_part_for_each_size_of_canvas(words: SyntheticWords, folder: Path) -> None:
+    sources: list[Source] = [words, open_source(folder)]
+    (fixed,) = delivered(sources, Preprocessing(Fixed(32, 128)), two_stages=False, stop=1)
+    buckets = Buckets(((64, 64), (48, 96), (40, 112), (32, 128), (32, 160), (32, 192)))
+    (split,) = delivered(sources, Preprocessing(buckets), two_stages=False, stop=1)
+    assert len(fixed.parts) == 1
+    sizes = [part.batch.images.shape[1:3] for part in split.parts]
+    assert len(sizes) > 3
+    assert sizes == sorted(set(sizes))
+    assert len(split) == len(fixed) == sum(len(part) for part in split.parts)
+    assert sorted(split.sources) == sorted(fixed.sources), "each sample that was drawn is there once"
 
 
 def test_narrow_characters_seen_at_an_angle_are_painted_the_same_way_up() -> None:
@@ -121,8 +141,8 @@ def test_narrow_characters_seen_at_an_angle_are_painted_the_same_way_up() -> Non
         if abs(y) > abs(x) and height >= 2 * width:
             found += 1
             first, second = (delivered_one(source, index, preprocessing, two_stages=way) for way in (False, True))
-            one, other = (model_input(each, preprocessing, source.textures, CPU) for each in (first, second))
-            assert_same_facts(first, second)
+            (pair,) = parts_of(first, second)
+            one, other = (model_input(each, preprocessing, source.textures, CPU) for each in pair)
             assert float((one - other).abs().max()) < 0.05
     assert found > 0
 
@@ -143,12 +163,11 @@ def delivered_one(source: SyntheticWords, index: int, preprocessing: Preprocessi
 @pytest.mark.parametrize("two_stages", [False, True])
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # Python 3.12 warns of threads
 def test_worker_processes_deliver_the_same(two_stages: bool, words: SyntheticWords) -> None:
-    preprocessing = Preprocessing(Fixed(32, 128))
+    preprocessing = Preprocessing(Buckets(((48, 96), (32, 128))))
     here, there = (
         delivered([words], preprocessing, two_stages=two_stages, workers=workers, stop=3) for workers in (0, 2)
     )
-    for one, other in zip(here, there, strict=True):
-        assert_same_facts(one, other)
+    for one, other in (parts for pair in zip(here, there, strict=True) for parts in parts_of(*pair)):
         assert one.drafts.keys() == other.drafts.keys()
         inputs = [model_input(each, preprocessing, words.textures, CPU) for each in (one, other)]
         assert float((inputs[0] - inputs[1]).abs().max()) <= 2.01 / 127.5
@@ -161,9 +180,9 @@ def test_what_cannot_be_learnt_or_drawn_is_named_both_ways(tmp_path: Path) -> No
     broken = SyntheticWords(1, replace(OPTIONS, fonts=str(tmp_path)))
     sources: list[Source] = [broken]
     whole, staged = (delivered(sources, Preprocessing(Fixed(32, 100)), two_stages=way, stop=1) for way in (False, True))
-    assert_same_facts(whole[0], staged[0])
-    assert any("broken.ttf" in message for message in whole[0].batch.skipped)
-    assert len(whole[0].batch) + len(whole[0].batch.skipped) == 40
+    assert list(parts_of(whole[0], staged[0]))
+    assert any("broken.ttf" in message for message in whole[0].skipped)
+    assert len(whole[0]) + len(whole[0].skipped) == 40
 
 
 @pytest.mark.parametrize("workers", [0, 1])

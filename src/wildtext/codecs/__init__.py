@@ -30,8 +30,11 @@ class Codec(Protocol):
     def charset(self) -> Charset:
         """The characters that it writes."""
 
-    def problem(self, text: str) -> str | None:
-        """Why a normalised label cannot be a training target; None if it can."""
+    def problem(self, text: str, canvas_width: int | None = None) -> str | None:
+        """Why a normalised label cannot be a training target; None if it can.
+
+        `canvas_width` is that of its image's canvas, in pixels; None leaves out what depends on it.
+        """
 
     def encode(self, texts: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Padded target ids (N, L) and lengths (N,) of normalised labels."""

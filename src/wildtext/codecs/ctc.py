@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from wildtext.charset import Charset
 from wildtext.codecs.spans import between, centre
-from wildtext.errors import CharsetError
+from wildtext.errors import CharsetError, ConfigError
 from wildtext.types import Alternative, Character, Floats, Prediction
 
 BLANK = 0
@@ -32,20 +32,29 @@ class CTC:
     Attributes:
         charset: the characters.
         steps: columns T of the head, which bounds the labels that fit; None where it depends on the image.
+        stride: pixels of the canvas for each column, where canvases have several widths.
     """
 
     charset: Charset
     steps: int | None = None
+    stride: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.steps is not None and self.stride is not None:
+            raise ConfigError(f"CTC has either {self.steps} columns or one for every {self.stride} pixels, not both")
+        if self.stride is not None and self.stride < 1:
+            raise ConfigError(f"the stride of CTC is {self.stride} pixels, but must be at least 1")
 
     @property
     def classes(self) -> int:
         """Number of classes: the characters and the blank."""
         return len(self.charset) + 1
 
-    def problem(self, text: str) -> str | None:
+    def problem(self, text: str, canvas_width: int | None = None) -> str | None:
         """Why a normalised label cannot be a training target; None if it can.
 
-        A label needs a column for each character and one more between two equal neighbours.
+        A label needs a column for each character and one more between two equal neighbours. With a stride, what fits
+        depends on the width of the canvas.
         """
         if not text:
             return "empty label"
@@ -54,6 +63,9 @@ class CTC:
         needed = len(text) + sum(left == right for left, right in pairwise(text))
         if self.steps is not None and needed > self.steps:
             return f"needs {needed} CTC columns, the model has {self.steps}"
+        if self.stride and canvas_width is not None and needed > canvas_width // self.stride:
+            columns = canvas_width // self.stride
+            return f"needs {needed} CTC columns, a canvas {canvas_width} pixels wide has {columns}"
         return None
 
     def encode(self, texts: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -119,7 +131,7 @@ class CTC:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {"kind": "ctc", "steps": self.steps}
+        return {"kind": "ctc"} | ({"stride": self.stride} if self.stride else {"steps": self.steps})
 
     def _text(self, ids: tuple[int, ...]) -> str:
         return "".join(self.charset.characters[index - 1] for index in ids)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from wildtext.codecs.ctc import BLANK
 from wildtext.codecs.sequence import Sequence
 from wildtext.codecs.subword import Subword
 from wildtext.types import Floats
@@ -25,12 +26,16 @@ def reference_score(rule: str, log_probabilities: Floats, codec: Codec) -> float
     Args:
         rule: a key of `RULES`.
         log_probabilities: natural logarithms.
-        codec: of the head; where the text ends is seen from the best class of each slot, special tokens included.
+        codec: of the head; where the text ends is seen from the best class of each slot, special tokens included. With
+            CTC a character counts by the first of its columns.
     """
+    ids = log_probabilities.argmax(axis=1)
     maxima = np.exp(log_probabilities.max(axis=1).astype(np.float64))
     if not isinstance(codec, Sequence | Subword):
+        if rule != "steps":
+            maxima = maxima[(ids != BLANK) & (np.diff(ids, prepend=BLANK) != 0)]
         return RULES[rule](maxima, len(maxima), True)
-    ids, maxima = log_probabilities.argmax(axis=1)[codec.skip :], maxima[codec.skip :]
+    ids, maxima = ids[codec.skip :], maxima[codec.skip :]
     if isinstance(codec, Sequence) and codec.end in codec.silent:
         maxima = maxima[~np.isin(ids, codec.silent)]
         return RULES[rule](maxima, len(maxima), False)

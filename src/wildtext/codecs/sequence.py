@@ -68,8 +68,8 @@ class Sequence:
         classes = len(charset) + 2
         return cls(charset, max_length, classes, first=2, begin=0, end=1, pad=0, skip=1, silent=(0,))
 
-    def problem(self, text: str) -> str | None:
-        """Why a normalised label cannot be a training target; None if it can."""
+    def problem(self, text: str, canvas_width: int | None = None) -> str | None:
+        """Why a normalised label cannot be a training target on a canvas of any width; None if it can."""
         if not text:
             return "empty label"
         if self.unknown is None and (unknown := self.charset.unknown(text)):

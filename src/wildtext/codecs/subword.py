@@ -79,8 +79,8 @@ class Subword:
         """Slots that are read: one for each token of the longest label, and one for the end."""
         return self.max_length + 1
 
-    def problem(self, text: str) -> str | None:
-        """Why a normalised label cannot be a training target; None if it can."""
+    def problem(self, text: str, canvas_width: int | None = None) -> str | None:
+        """Why a normalised label cannot be a training target on a canvas of any width; None if it can."""
         if not text:
             return "empty label"
         if unknown := self.charset.unknown(text):

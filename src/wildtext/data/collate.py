@@ -1,8 +1,8 @@
-"""From drawn samples to a batch on one canvas, and which samples can be drawn at all."""
+"""From drawn samples to batches, each on canvases of one size, and which samples can be drawn at all."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -36,15 +36,34 @@ class Usable:
     examples: dict[str, list[str]] = field(default_factory=dict)
 
 
-def usable(source: LabelledSource, codecs: Iterable[Codec]) -> Usable:
-    """Check every label of a source against the codecs of a model, before training starts."""
+@dataclass(frozen=True, eq=False)
+class Collated:
+    """What became of samples that were drawn together.
+
+    Attributes:
+        batches: one for each size of canvas that the samples got, the sizes in ascending order.
+        skipped: a message for each sample that could not be used.
+    """
+
+    batches: tuple[Batch, ...]
+    skipped: tuple[str, ...]
+
+
+def usable(source: LabelledSource, codecs: Iterable[Codec], canvas_width: int | None = None) -> Usable:
+    """Check every label of a source against the codecs of a model, before training starts.
+
+    Args:
+        source: what to check.
+        codecs: of the model.
+        canvas_width: of the widest canvas, in pixels; None leaves out what depends on it.
+    """
     codecs = list(codecs)
     keep = np.ones(source.size, bool)
     result = Usable(np.empty(0, np.int64), source.size)
     for index in range(source.size):
         try:
             text = source.text(index)
-            problem = label_problem(text, codecs)
+            problem = label_problem(text, codecs, canvas_width)
             if problem is None:
                 continue
             example = f"{source.where(index)}: {text!r}"
@@ -60,22 +79,23 @@ def usable(source: LabelledSource, codecs: Iterable[Codec]) -> Usable:
     return result
 
 
-def label_problem(text: str, codecs: Iterable[Codec]) -> str | None:
-    """Why a label as stored cannot be learnt by these codecs; None if it can."""
+def label_problem(text: str, codecs: Iterable[Codec], canvas_width: int | None = None) -> str | None:
+    """Why a label as stored cannot be learnt by these codecs on a canvas of this width; None if it can."""
     for codec in codecs:
-        if problem := codec.problem(codec.charset.normalize(text)):
+        if problem := codec.problem(codec.charset.normalize(text), canvas_width):
             return problem
     return None
 
 
-def collate(fetched: Sequence[Sample | SampleError], preprocessing: Preprocessing, codecs: Sequence[Codec]) -> Batch:
-    """Bring samples to the canvas.
+def collate(fetched: Sequence[Sample | SampleError], preprocessing: Preprocessing, codecs: Sequence[Codec]) -> Collated:
+    """Bring samples to their canvases.
 
-    A sample that is broken or whose label does not fit is left out and named in `Batch.skipped`, never replaced.
+    A sample that is broken, or whose label does not fit the canvas of its image, is left out and named in
+    `Collated.skipped`, never replaced.
 
     Args:
         fetched: from `wildtext.data.source.fetch`.
-        preprocessing: decides the canvas.
+        preprocessing: decides the canvases.
         codecs: of the model, which say what labels can be learnt.
 
     Raises:
@@ -84,19 +104,25 @@ def collate(fetched: Sequence[Sample | SampleError], preprocessing: Preprocessin
     """
     if not fetched:
         raise ValueError("a batch needs at least one sample")
-    samples: list[Sample] = []
+    by_size: defaultdict[tuple[int, int], list[Sample]] = defaultdict(list)
     skipped: list[str] = []
     for sample in fetched:
         if isinstance(sample, SampleError):
             skipped.append(str(sample))
             continue
         sample = _normalized(_upright(sample, preprocessing), codecs[0].charset)
-        if problem := label_problem(sample.text, codecs):
+        height, width, _ = preprocessing.canvas.place(*sample.image.shape[:2])
+        if problem := label_problem(sample.text, codecs, width):
             skipped.append(f"{sample.source}: {sample.text!r}: {problem}")
         else:
-            samples.append(sample)
-    if not samples:
+            by_size[height, width].append(sample)
+    if not by_size:
         raise DataError(f"none of {len(fetched)} samples could be used; the first: {skipped[0]}")
+    return Collated(tuple(_batch(by_size[size], preprocessing) for size in sorted(by_size)), tuple(skipped))
+
+
+def _batch(samples: Sequence[Sample], preprocessing: Preprocessing) -> Batch:
+    """Samples whose canvases have one size, brought to them."""
     fitted = [preprocessing.fit(sample.image) for sample in samples]
     return Batch(
         images=np.stack([canvas for canvas, _ in fitted]),
@@ -104,7 +130,6 @@ def collate(fetched: Sequence[Sample | SampleError], preprocessing: Preprocessin
         texts=tuple(sample.text for sample in samples),
         boxes=tuple(_boxes_on_canvas(*pair) for pair in zip(samples, fitted, strict=True)),
         sources=tuple(sample.source for sample in samples),
-        skipped=tuple(skipped),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,24 +14,33 @@ from wildtext.images.effects import LUMA, Frames
 from wildtext.images.preprocessing import Interpolation, Preprocessing
 
 
+class _Places(NamedTuple):
+    """Where pictures go: height and width of their canvas, and the columns (N,) of it that each fills."""
+
+    height: int
+    width: int
+    contents: Tensor
+
+
 def fit(frames: Frames, preprocessing: Preprocessing) -> Tensor:
     """Bring pictures to the canvas, as `Preprocessing.fit` does up to one grey level ("opencv-bilinear": exactly).
 
     Args:
-        frames: pictures in whole grey levels.
+        frames: pictures in whole grey levels, whose canvases have one size.
         preprocessing: decides canvas, colours and filter.
 
     Returns:
         (N, H, W, C) uint8; padding is zero.
+
+    Raises:
+        ValueError: the canvases have several sizes.
     """
-    canvas = preprocessing.canvas
-    sizes = zip(frames.heights.tolist(), frames.widths.tolist(), strict=True)
-    contents = torch.tensor([canvas.content_width(int(h), int(w)) for h, w in sizes], device=frames.pixels.device)
+    places = _places(frames, preprocessing)
     resize = _as_opencv if preprocessing.interpolation == "opencv-bilinear" else _as_pillow
-    fitted = resize(frames, contents, preprocessing)
+    fitted = resize(frames, places, preprocessing)
     if preprocessing.color == "BGR":
         fitted = fitted.flip(1)
-    beyond = torch.arange(canvas.width, device=fitted.device) >= contents[:, None]
+    beyond = torch.arange(places.width, device=fitted.device) >= places.contents[:, None]
     return fitted.masked_fill(beyond[:, None, None, :], 0).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
@@ -55,18 +65,28 @@ def normalize(canvases: Tensor, valid_width: Sequence[float] | Tensor, preproces
     return values.masked_fill(beyond[:, None, None, :], preprocessing.pad_value)
 
 
-def _as_pillow(frames: Frames, contents: Tensor, preprocessing: Preprocessing) -> Tensor:
-    """Pictures as wide as `contents` (N,) says, with Pillow's filters: (N, C, H, W), BGR still as RGB."""
-    canvas, pixels = preprocessing.canvas, frames.pixels
+def _places(frames: Frames, preprocessing: Preprocessing) -> _Places:
+    sizes = zip(frames.heights.tolist(), frames.widths.tolist(), strict=True)
+    places = [preprocessing.canvas.place(int(height), int(width)) for height, width in sizes]
+    canvases = {(place.height, place.width) for place in places}
+    if len(canvases) != 1:
+        raise ValueError(f"pictures that are fitted together need canvases of one size, not {sorted(canvases)}")
+    (height, width), *_ = canvases
+    return _Places(height, width, torch.tensor([place.content for place in places], device=frames.pixels.device))
+
+
+def _as_pillow(frames: Frames, places: _Places, preprocessing: Preprocessing) -> Tensor:
+    """Pictures in their places, with Pillow's filters: (N, C, H, W), BGR still as RGB."""
+    pixels, (height, width, contents) = frames.pixels, places
     if preprocessing.color == "grey":
         luma = torch.tensor(LUMA, device=pixels.device)
         pixels = (pixels * luma[:, None, None]).sum(1, keepdim=True).round()
-    full = torch.full_like(contents, canvas.height)
-    across = _weights(frames.widths, contents, pixels.shape[3], canvas.width, preprocessing.interpolation)
-    down = _weights(frames.heights, full, pixels.shape[2], canvas.height, preprocessing.interpolation)
+    full = torch.full_like(contents, height)
+    across = _weights(frames.widths, contents, pixels.shape[3], width, preprocessing.interpolation)
+    down = _weights(frames.heights, full, pixels.shape[2], height, preprocessing.interpolation)
     # Pillow rounds between the axes; like its version 13, first comes the one that leaves less to do for the other.
-    down_first = (frames.heights > canvas.height) & (frames.widths < contents)
-    fitted = torch.empty(len(pixels), pixels.shape[1], canvas.height, canvas.width, device=pixels.device)
+    down_first = (frames.heights > height) & (frames.widths < contents)
+    fitted = torch.empty(len(pixels), pixels.shape[1], height, width, device=pixels.device)
     for chosen, order in ((down_first, (2, 3)), (~down_first, (3, 2))):
         part = pixels[chosen]
         for axis in order:
@@ -75,16 +95,16 @@ def _as_pillow(frames: Frames, contents: Tensor, preprocessing: Preprocessing) -
     return fitted
 
 
-def _as_opencv(frames: Frames, contents: Tensor, preprocessing: Preprocessing) -> Tensor:
-    """Pictures as wide as `contents` (N,) says, pixel for pixel as OpenCV's: (N, C, H, W), BGR still as RGB."""
-    canvas, device = preprocessing.canvas, frames.pixels.device
+def _as_opencv(frames: Frames, places: _Places, preprocessing: Preprocessing) -> Tensor:
+    """Pictures in their places, pixel for pixel as OpenCV's: (N, C, H, W), BGR still as RGB."""
+    device, (height, width, contents) = frames.pixels.device, places
 
     def taps(sizes: Tensor, wanted: Tensor, count: int) -> list[Tensor]:
         size, goal = (line.cpu().numpy().astype(np.int64)[:, None] for line in (sizes, wanted))
         return [torch.from_numpy(part).to(device) for part in opencv.taps(size, goal, count)]
 
-    left, right, across = taps(frames.widths, contents, canvas.width)
-    upper, lower, down = taps(frames.heights, torch.full_like(contents, canvas.height), canvas.height)
+    left, right, across = taps(frames.widths, contents, width)
+    upper, lower, down = taps(frames.heights, torch.full_like(contents, height), height)
     pixels = frames.pixels.to(torch.int32)
     first, second = (pixels.take_along_dim(places[:, None, None, :], 3) for places in (left, right))
     mixed = opencv.mix_columns(first, second, across[:, None, None, :])

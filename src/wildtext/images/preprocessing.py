@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,19 @@ Vertical = Literal["none", "rotate", "best-of"]
 _FILTERS = {"bicubic": pillow.Resampling.BICUBIC, "bilinear": pillow.Resampling.BILINEAR}
 
 
+class Place(NamedTuple):
+    """The canvas that one image gets.
+
+    Attributes:
+        height, width: of the canvas.
+        content: columns of it, from the left, that the image fills.
+    """
+
+    height: int
+    width: int
+    content: int
+
+
 @dataclass(frozen=True)
 class Fixed:
     """Every image is stretched to one size, whatever its aspect."""
@@ -30,12 +43,16 @@ class Fixed:
     width: int
 
     def __post_init__(self) -> None:
-        if min(self.height, self.width) < 1:
-            raise ConfigError(f"a canvas of {self.height} x {self.width} pixels holds nothing; give at least 1 x 1")
+        _check_size(self.height, self.width)
 
-    def content_width(self, height: int, width: int) -> int:
-        """Pixels of the canvas width that an image of this size fills."""
-        return self.width
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """Height and width of every canvas that there is: here only one."""
+        return ((self.height, self.width),)
+
+    def place(self, height: int, width: int) -> Place:
+        """The canvas that an image of this size gets."""
+        return Place(self.height, self.width, self.width)
 
 
 @dataclass(frozen=True)
@@ -62,8 +79,7 @@ class Padded:
     rounding: Rounding = "up"
 
     def __post_init__(self) -> None:
-        if min(self.height, self.width) < 1:
-            raise ConfigError(f"a canvas of {self.height} x {self.width} pixels holds nothing; give at least 1 x 1")
+        _check_size(self.height, self.width)
         if not 0 <= self.min_width <= self.width or self.multiple < 1:
             raise ConfigError(
                 f"a padded canvas needs 0 <= min_width <= width and multiple >= 1, not min_width {self.min_width}, "
@@ -72,18 +88,60 @@ class Padded:
         if self.rounding not in get_args(Rounding):
             raise ConfigError(f"rounding {self.rounding!r} is unknown; choose from {', '.join(get_args(Rounding))}")
 
-    def content_width(self, height: int, width: int) -> int:
-        """Pixels of the canvas width that an image of this size fills."""
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """Height and width of every canvas that there is: here only one."""
+        return ((self.height, self.width),)
+
+    def place(self, height: int, width: int) -> Place:
+        """The canvas that an image of this size gets."""
         if self.rounding == "up":
             steps = -(-width * self.height // (height * self.multiple))
         elif self.rounding == "down":
             steps = width * self.height // (height * self.multiple)
         else:
             steps = round(-(-width * self.height // height) / self.multiple)
-        return min(max(steps * self.multiple, self.min_width, 1), self.width)
+        return Place(self.height, self.width, min(max(steps * self.multiple, self.min_width, 1), self.width))
 
 
-Canvas = Fixed | Padded
+@dataclass(frozen=True)
+class Buckets:
+    """Every image is stretched to the size for its aspect: the multi-size resizing of SVTRv2 (Du et al. 2025).
+
+    An image that is about r times as wide as high, r = `width / height` rounded to the nearest whole number (halves to
+    the even one), gets the size number r. The first size is also for what is narrower, the last for what is wider.
+
+    Attributes:
+        sizes: (height, width) of the canvases for r = 1, 2, 3 and so on.
+    """
+
+    sizes: tuple[tuple[int, int], ...]
+
+    def __post_init__(self) -> None:
+        if not self.sizes:
+            raise ConfigError("a canvas of buckets needs at least one size")
+        for height, width in self.sizes:
+            _check_size(height, width)
+
+    def place(self, height: int, width: int) -> Place:
+        """The canvas that an image of this size gets."""
+        ratio = min(max(round(width / height), 1), len(self.sizes))
+        canvas_height, canvas_width = self.sizes[ratio - 1]
+        return Place(canvas_height, canvas_width, canvas_width)
+
+
+Canvas = Fixed | Padded | Buckets
+
+_CANVASES: dict[str, type[Fixed] | type[Padded] | type[Buckets]] = {
+    "fixed": Fixed,
+    "padded": Padded,
+    "buckets": Buckets,
+}
+
+
+def _check_size(height: int, width: int) -> None:
+    if min(height, width) < 1:
+        raise ConfigError(f"a canvas of {height} x {width} pixels holds nothing; give at least 1 x 1")
 
 
 @dataclass(frozen=True)
@@ -153,31 +211,30 @@ class Preprocessing:
             The canvas, (H, W, C) uint8 (padding is zero until `normalize`), and the share of its width that the image
             fills, in (0, 1].
         """
-        height, width = image.shape[:2]
-        content = self.canvas.content_width(height, width)
+        place = self.canvas.place(*image.shape[:2])
         if self.interpolation == "opencv-bilinear":
-            resized = self._resize_as_opencv(image, content)
+            resized = self._resize_as_opencv(image, place)
         else:
-            resized = self._resize_as_pillow(image, content)
+            resized = self._resize_as_pillow(image, place)
         if self.color == "BGR":
             resized = resized[..., ::-1]
-        if content == self.canvas.width:
+        if place.content == place.width:
             return np.ascontiguousarray(resized), 1.0
-        canvas = np.zeros((self.canvas.height, self.canvas.width, self.channels), np.uint8)
-        canvas[:, :content] = resized
-        return canvas, content / self.canvas.width
+        canvas = np.zeros((place.height, place.width, self.channels), np.uint8)
+        canvas[:, : place.content] = resized
+        return canvas, place.content / place.width
 
-    def _resize_as_pillow(self, image: Image, content: int) -> NDArray[np.uint8]:
+    def _resize_as_pillow(self, image: Image, place: Place) -> NDArray[np.uint8]:
         """(canvas height, content, C), BGR still as RGB."""
         picture = pillow.fromarray(np.ascontiguousarray(image))
         if self.color == "grey":
             picture = picture.convert("L")
-        resized = np.asarray(picture.resize((content, self.canvas.height), _FILTERS[self.interpolation]))
-        return resized.reshape(self.canvas.height, content, self.channels)
+        resized = np.asarray(picture.resize((place.content, place.height), _FILTERS[self.interpolation]))
+        return resized.reshape(place.height, place.content, self.channels)
 
-    def _resize_as_opencv(self, image: Image, content: int) -> NDArray[np.uint8]:
+    def _resize_as_opencv(self, image: Image, place: Place) -> NDArray[np.uint8]:
         """(canvas height, content, C), BGR still as RGB."""
-        resized = opencv.resize(image, self.canvas.height, content)
+        resized = opencv.resize(image, place.height, place.content)
         if self.color != "grey":
             return resized
         red, green, blue = resized.astype(np.int32).transpose(2, 0, 1)
@@ -188,7 +245,7 @@ class Preprocessing:
         """Turn canvases into model input.
 
         Args:
-            canvases: (N, H, W, C) uint8 from `fit`.
+            canvases: (N, H, W, C) uint8 from `fit`, all of one size.
             valid_width: N shares from `fit`.
 
         Returns:
@@ -198,7 +255,7 @@ class Preprocessing:
         values = (pixels * np.float32(self.scale) - _per_channel(self.mean)) / _per_channel(self.std)
         for row, share in zip(values, valid_width, strict=True):
             if share < 1:
-                row[:, :, round(share * self.canvas.width) :] = self.pad_value
+                row[:, :, round(share * canvases.shape[2]) :] = self.pad_value
         return np.ascontiguousarray(values, np.float32)
 
     def to_dict(self) -> dict[str, Any]:
@@ -216,12 +273,13 @@ class Preprocessing:
         """
         values = dict(values)
         canvas = dict(values.pop("canvas"))
-        kinds: dict[str, type[Fixed] | type[Padded]] = {"fixed": Fixed, "padded": Padded}
         kind = canvas.pop("kind")
-        if kind not in kinds:
-            raise ConfigError(f"unknown kind of canvas {kind!r}; this version knows {', '.join(kinds)}")
+        if kind not in _CANVASES:
+            raise ConfigError(f"unknown kind of canvas {kind!r}; this version knows {', '.join(_CANVASES)}")
+        if kind == "buckets":
+            canvas["sizes"] = tuple((int(height), int(width)) for height, width in canvas["sizes"])
         values["mean"], values["std"] = tuple(values["mean"]), tuple(values["std"])
-        return cls(canvas=kinds[kind](**canvas), **values)
+        return cls(canvas=_CANVASES[kind](**canvas), **values)
 
 
 def _per_channel(values: tuple[float, ...]) -> Floats:

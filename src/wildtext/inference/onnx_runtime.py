@@ -8,6 +8,7 @@ from pathlib import Path
 import onnxruntime as ort
 
 from wildtext.errors import BundleError, ConfigError
+from wildtext.images import Preprocessing
 from wildtext.inference.runtimes import Raw
 from wildtext.types import Floats
 from wildtext.weights.bundle import KEY, Bundle
@@ -55,8 +56,7 @@ class OnnxRuntime:
         inputs = {node.name: node.shape for node in self._session.get_inputs()}
         self._inputs = list(inputs)
         self._outputs = [node.name for node in self._session.get_outputs()]
-        canvas, channels = self.bundle.preprocessing.canvas, self.bundle.preprocessing.channels
-        fits = inputs.get("images", [])[1:] == [channels, canvas.height, canvas.width]
+        fits = _fit(inputs.get("images", []), self.bundle.preprocessing)
         if not fits or not inputs.keys() <= {"images", "valid_width"} or self.bundle.primary not in self._outputs:
             raise BundleError(
                 f"the graph in {path} does not fit its description: inputs {inputs}, outputs {self._outputs}"
@@ -77,6 +77,16 @@ class OnnxRuntime:
             {name: value for name, value in outputs.items() if not name.startswith(MAP_PREFIX)},
             {name.removeprefix(MAP_PREFIX): value for name, value in outputs.items() if name.startswith(MAP_PREFIX)},
         )
+
+
+def _fit(shape: list[int | str | None], preprocessing: Preprocessing) -> bool:
+    """Whether a graph whose images have this shape takes the canvases: dimensions that are no numbers are dynamic."""
+    heights, widths = map(set, zip(*preprocessing.canvas.sizes, strict=True))
+    wanted = ({preprocessing.channels}, heights, widths)
+    return len(shape) == 4 and all(
+        {given} == sizes if len(sizes) == 1 else not isinstance(given, int)
+        for given, sizes in zip(shape[1:], wanted, strict=True)
+    )
 
 
 def _providers(device: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
@@ -88,15 +89,25 @@ class Recognizer:
             # Only canvases are kept: a chunk of photographs at full size could fill the memory.
             for angle, turned in preprocessing.orientations(image):
                 views.append(_View(position, angle, *preprocessing.fit(turned)))
-        for start in range(0, len(views), batch_size):
-            part = views[start : start + batch_size]
-            for view, reading in zip(part, self._read_views(part, top), strict=True):
-                other = results.get(view.position)
-                if not isinstance(other, Prediction) or _rank(reading) > _rank(other):
-                    results[view.position] = reading
+        for view, reading in zip(views, self._read_views(views, top, batch_size), strict=True):
+            other = results.get(view.position)
+            if not isinstance(other, Prediction) or _rank(reading) > _rank(other):
+                results[view.position] = reading
         return [results[position] for position in range(len(chunk))]
 
-    def _read_views(self, views: list[_View], top: int) -> list[Prediction]:
+    def _read_views(self, views: list[_View], top: int, batch_size: int) -> list[Prediction]:
+        """The readings of views, in their order; only canvases of one size go through the network together."""
+        by_size: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
+        for number, view in enumerate(views):
+            by_size[view.canvas.shape].append(number)
+        readings: dict[int, Prediction] = {}
+        for numbers in by_size.values():
+            for start in range(0, len(numbers), batch_size):
+                part = numbers[start : start + batch_size]
+                readings.update(zip(part, self._read_batch([views[number] for number in part], top), strict=True))
+        return [readings[number] for number in range(len(views))]
+
+    def _read_batch(self, views: list[_View], top: int) -> list[Prediction]:
         shares = np.array([view.valid_width for view in views], np.float32)
         images = self.bundle.preprocessing.normalize(np.stack([view.canvas for view in views]), shares)
         raw = self.runtime.run(images, shares)

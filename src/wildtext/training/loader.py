@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from wildtext.codecs import Codec
 from wildtext.data.collate import collate
 from wildtext.data.mixture import Mixture
-from wildtext.data.source import fetch
+from wildtext.data.source import Source, fetch
 from wildtext.errors import SampleError, WildtextError
 from wildtext.images import Preprocessing
 from wildtext.synth import Draft, SyntheticWords
@@ -19,7 +19,7 @@ from wildtext.types import Batch, Sample
 
 
 @dataclass(frozen=True, eq=False)
-class Delivery:
+class Part:
     """A batch whose synthetic images may be left to be painted where the model is.
 
     Attributes:
@@ -29,6 +29,30 @@ class Delivery:
 
     batch: Batch
     drafts: dict[int, Draft]
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+
+@dataclass(frozen=True, eq=False)
+class Delivery:
+    """The samples of one step.
+
+    Attributes:
+        parts: one for each size of canvas that the samples got.
+        skipped: a message for each sample that was drawn for this step but could not be used.
+    """
+
+    parts: tuple[Part, ...]
+    skipped: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    @property
+    def sources(self) -> list[str]:
+        """Where each sample comes from."""
+        return [source for part in self.parts for source in part.batch.sources]
 
 
 class _Deliveries(Dataset["Delivery | WildtextError"]):
@@ -47,15 +71,21 @@ class _Deliveries(Dataset["Delivery | WildtextError"]):
 
     def _deliver(self, number: int) -> Delivery:
         draws = self.mixture.draws(number)
-        if not self.two_stages:
-            return Delivery(collate(fetch(draws), self.preprocessing, self.codecs), {})
-        drawn = [_draft(source, index) if isinstance(source, SyntheticWords) else None for source, index in draws]
-        others = iter(fetch([draw for draw, draft in zip(draws, drawn, strict=True) if draft is None]))
-        drafts = {draft.source: draft for draft in drawn if isinstance(draft, Draft)}
-        samples = [draft.blank() if isinstance(draft, Draft) else draft or next(others) for draft in drawn]
-        batch = collate(samples, self.preprocessing, self.codecs)
-        rows = {row: drafts[source] for row, source in enumerate(batch.sources) if source in drafts}
-        return Delivery(batch, rows)
+        samples, drafts = _blank(draws) if self.two_stages else (fetch(draws), {})
+        collated = collate(samples, self.preprocessing, self.codecs)
+        parts = [
+            Part(batch, {row: drafts[source] for row, source in enumerate(batch.sources) if source in drafts})
+            for batch in collated.batches
+        ]
+        return Delivery(tuple(parts), collated.skipped)
+
+
+def _blank(draws: Sequence[tuple[Source, int]]) -> tuple[list[Sample | SampleError], dict[str, Draft]]:
+    """Samples in the order of their draws, with blank pictures where painting is left for later; drafts by source."""
+    drawn = [_draft(source, index) if isinstance(source, SyntheticWords) else None for source, index in draws]
+    others = iter(fetch([draw for draw, draft in zip(draws, drawn, strict=True) if draft is None]))
+    drafts = {draft.source: draft for draft in drawn if isinstance(draft, Draft)}
+    return [draft.blank() if isinstance(draft, Draft) else draft or next(others) for draft in drawn], drafts
 
 
 def _draft(source: SyntheticWords, index: int) -> Draft | Sample | SampleError:
@@ -77,12 +107,12 @@ def deliveries(
     workers: int,
     two_stages: bool,
 ) -> Iterator[Delivery]:
-    """Batches number `start` to `stop - 1` of a mixture, in order, whatever the number of processes.
+    """What steps number `start` to `stop - 1` get from a mixture, in order, whatever the number of processes.
 
     With `two_stages`, synthetic words come as drafts, for a device that paints faster than processors.
 
     Raises:
-        DataError: none of the samples of a batch could be used.
+        DataError: none of the samples of a step could be used.
     """
     loader = DataLoader(
         _Deliveries(mixture, preprocessing, codecs, two_stages),

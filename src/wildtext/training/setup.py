@@ -67,20 +67,21 @@ def make_model(recipe: Recipe) -> tuple[Model, Preprocessing]:
     return model, bundle.preprocessing
 
 
-def make_mixture(recipe: Recipe, codecs: list[Codec]) -> Mixture:
-    """What batches are drawn from; labels that the codecs cannot learn are counted, shown and left out.
+def make_mixture(recipe: Recipe, codecs: list[Codec], preprocessing: Preprocessing) -> Mixture:
+    """What batches are drawn from; labels that the codecs cannot learn on any canvas are counted, shown and left out.
 
     Raises:
         DataError: a source cannot be opened.
         ConfigError: a source has no usable sample.
     """
     ingredients = []
+    widest = max(width for _, width in preprocessing.canvas.sizes)
     for name, share in map(parse_share, recipe.data.train):
         if name == SYNTH:
             ingredients.append(Ingredient(SyntheticWords(recipe.seed, recipe.synth, codecs[0].charset), share))
             continue
         source = open_source(name)
-        checked = usable(source, codecs)
+        checked = usable(source, codecs, widest)
         log.info("%s: %d of %d samples can be used", name, len(checked.indices), checked.total)
         for reason, count in checked.dropped.most_common():
             log.info("  %d dropped: %s, e.g. %s", count, reason, checked.examples[reason][0])
