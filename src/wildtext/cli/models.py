@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-from wildtext.cli.shared import FAILED, OK, progress_bar
+from wildtext.cli.shared import FAILED, OK, parse_switches, progress_bar
 from wildtext.errors import ConfigError, require
 
 
@@ -132,19 +133,23 @@ def export(
     model: Annotated[Positional[str], arg(metavar="MODEL")],
     out: Annotated[Positional[Path], arg(metavar="OUT.onnx")],
     /,
+    *,
+    switch: Annotated[tuple[str, ...], arg(metavar="NAME=VALUE ...")] = (),
 ) -> int:
     """Turn a .safetensors bundle into an .onnx bundle to read with, and prove that the two agree.
 
     Args:
         model: A name from `wildtext models`, or the path of a .safetensors bundle.
         out: The .onnx file to write.
+        switch: Other ways to read with the same weights, where the architecture has several (parseq-*):
+            decoding=autoregressive, refinements=2.
     """
     from wildtext.weights.catalogue import find
 
     require("torch", extra="train")
     from wildtext.inference.export import export as write
 
-    write(find(model, suffix=".safetensors"), out)
+    write(find(model, suffix=".safetensors"), out, parse_switches(switch))
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, agrees with torch in text and logits at batch 1, 2 and 7")
     return OK
 
@@ -154,15 +159,18 @@ def import_weights(
     /,
     *,
     charset: str = "",
+    switch: Annotated[tuple[str, ...], arg(metavar="NAME=VALUE ...")] = (),
 ) -> int:
     """Turn a checkpoint of another project into a bundle to read with, to go on training with, or to export.
 
     SOURCE is clovaai-dtrb, srn-pytorch, paddleocr-srn, paddleocr-robustscanner, mmocr-robustscanner, bai-shang,
-    mgp-str, mgp-str-hf or acds-str; left out, it is guessed from the names of the tensors.
+    mgp-str, mgp-str-hf, acds-str, parseq or openocr-svtrv2; left out, it is guessed from the names of the tensors.
 
     Args:
         arguments: The project, the file or files of the checkpoint, and the bundle to write.
         charset: The characters that it writes, a name or a file with one a line, where the project has several sets.
+        switch: How the bundle reads, where the architecture has several ways (parseq-*): decoding=autoregressive,
+            refinements=2.
     """
     require("torch", extra="train")
     from wildtext.weights.bundle import save_model
@@ -175,6 +183,8 @@ def import_weights(
     if out.suffix != ".safetensors":
         raise ConfigError(f"the bundle to write comes last and ends with .safetensors, not {out.name!r}")
     model, bundle = import_checkpoint(source, [Path(file) for file in files], charset=charset)
+    model.switch(parse_switches(switch))
+    bundle = replace(bundle, sizes=asdict(model.config))
     save_model(out, model, bundle, exact=True)
     print(f"{bundle.origin}")
     print(f"  architecture  {bundle.architecture}, {bundle.parameters:,} parameters")

@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from wildtext.errors import ConfigError
 
 if TYPE_CHECKING:
     from wildtext.data.writer import WriteReport
 
 OK, FAILED, UNUSABLE = 0, 1, 2
 """Exit statuses: all went well; some images could not be read or made; nothing could be done."""
+
+
+def parse_switches(options: Iterable[str]) -> dict[str, Any]:
+    """Choices for `wildtext.models.Model.switch` from options of the form NAME=VALUE; numbers become numbers.
+
+    Raises:
+        ConfigError: an option has another form.
+    """
+    choices: dict[str, Any] = {}
+    for option in options:
+        name, given, value = option.partition("=")
+        if not given:
+            raise ConfigError(f"--switch takes NAME=VALUE, not {option!r}")
+        try:
+            choices[name] = json.loads(value)
+        except ValueError:
+            choices[name] = value
+    return choices
 
 
 @contextmanager

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor, nn
 
 from wildtext.codecs import Codec
+from wildtext.errors import ConfigError
+
+IGNORED = -100
+"""Target id of a slot that nothing is learnt from."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,8 @@ class Output:
             (h, w), and is called ``attention.<head>`` where heads look at different places; ``column_x`` (N, w) says
             where in the canvas, as a share of its width, a feature column looks; ``core_area`` (N, 1, H, W) has the
             logits of lying in the middle of a character.
-        targets: per head with several views, the ids (N, V, L) that belong to its logits.
+        targets: per head with several views, in training, the ids (N, V, T) that belong to its logits; `IGNORED`
+            where a view has no answer.
     """
 
     logits: dict[str, Tensor]
@@ -73,6 +78,7 @@ class Model(nn.Module):
         fused: heads whose readings compete: the most confident one wins, the first among equals. Empty where the
             primary head alone is read.
         supervised: maps that training supervises, by name.
+        switches: fields of the config that say how a trained model reads, see `switch`.
     """
 
     config: Any
@@ -80,6 +86,25 @@ class Model(nn.Module):
     primary: str
     fused: tuple[str, ...] = ()
     supervised: Mapping[str, MapLoss] = MappingProxyType({})
+    switches: tuple[str, ...] = ()
+
+    def switch(self, choices: Mapping[str, Any]) -> None:
+        """Change how a trained model reads; its weights stay what they are.
+
+        Args:
+            choices: values for fields of its config that are in `switches`.
+
+        Raises:
+            ConfigError: there is no such switch, or no such choice.
+        """
+        for name, choice in choices.items():
+            if name not in self.switches:
+                known = ", ".join(self.switches) or "none"
+                raise ConfigError(f"this architecture has no switch {name!r}; it has {known}")
+            now = getattr(self.config, name)
+            if type(choice) is not type(now):
+                raise ConfigError(f"switch {name!r} is {now!r}, and cannot be {choice!r}, which is of another kind")
+        self.config = replace(self.config, **choices)
 
     @abstractmethod
     def forward(
