@@ -29,7 +29,9 @@ BOXES = [
 
 _DTRB = {"channels": 64, "hidden": 32, "localisation": [8, 16, 16, 32], "max_length": 6}
 _MGP = {"features": 32, "layers": 1, "heads": 2, "max_length": 6}
+_PARSEQ = {"features": 32, "layers": 1, "heads": 2, "decoder_heads": 2, "max_length": 6}
 _ACDS = {"channels": [16] * 5, "depths": [1] * 5, "features": 32, "heads": 2, "max_length": 6}
+_SVTR = {"channels": [16, 32, 32], "depths": [1, 2, 1], "local": [1, 1, 0], "head_size": 8, "max_length": 6}
 SMALL: dict[str, dict[str, Any]] = {
     "wildnet": {"channels": [8, 16, 32, 64], "depths": [0, 1, 1], "layers": 1, "heads": 2},
     "crnn": _DTRB,
@@ -54,6 +56,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "mgp-str-small": {**_MGP, "granularities": ["characters", "bpe"]},
     "mgp-str-base": {**_MGP, "granularities": ["characters", "wordpiece"]},
     "char-str-small": _MGP,
+    **dict.fromkeys(("svtrv2-tiny", "svtrv2-small", "svtrv2-base"), _SVTR),
+    "parseq-tiny": _PARSEQ,
+    "parseq-base": {**_PARSEQ, "decoding": "autoregressive", "refinements": 2},
 }
 """Sizes at which a test is quick; an architecture that is not listed is tested as it is."""
 
@@ -183,15 +188,18 @@ def test_feeding_back_what_was_written_changes_nothing(name: str) -> None:
         if isinstance(codec, Sequence) and codec.begin is not None:
             ids = torch.nn.functional.pad(ids, (1, 0), value=codec.begin)
         targets[key] = ids
-    given = model(images, targets=targets).logits
+    given = model(images, targets=targets)
     for key, logits in written.items():
-        assert_near(given[key], logits, 1e-4)
+        if key not in (given.targets or {}):  # several views answer other questions than reading asks
+            assert_near(given.logits[key], logits, 1e-4)
 
 
 @torch.no_grad()
 def test_bfloat16_stays_close(name: str) -> None:
     model, images = make(name).eval(), images_of(name, WORDS)
+    torch.manual_seed(0)  # what views are asked may be drawn
     exact = forced(model, images, WORDS)
+    torch.manual_seed(0)
     with torch.autocast("cpu", torch.bfloat16):
         rough = forced(model, images, WORDS)
     for key, logits in exact.logits.items():

@@ -170,7 +170,7 @@ def test_importer_reads_as_the_reference() -> None:
     assert imported.charset.characters == CHARSET.characters
     assert imported.scores == {"paddleocr": "mean"}
     widths = {
-        size: imported.preprocessing.canvas.content_width(*size) for size in ((9, 9), (50, 51), (20, 60), (20, 61))
+        size: imported.preprocessing.canvas.place(*size).content for size in ((9, 9), (50, 51), (20, 60), (20, 61))
     }
     assert list(widths.values()) == [64, 128, 192, 256]
     canvas, share = imported.preprocessing.fit(np.full((32, 32, 3), 200, np.uint8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,8 @@ from wildtext.errors import ConfigError, DataError, TrainingError
 from wildtext.evaluation.evaluator import evaluate
 from wildtext.inference.loading import load
 from wildtext.training import loop
-from wildtext.training.loop import train
+from wildtext.training.loop import Run, train
+from wildtext.training.losses import Targets, total_loss
 from wildtext.training.optimiser import learning_rate
 
 SMALL: dict[str, Any] = {"channels": [8, 8, 16, 16], "layers": 1, "heads": 2}
@@ -70,9 +72,13 @@ def word_folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_stopping_and_resuming_changes_nothing(tmp_path: Path, precision: Literal["fp32", "bf16"]) -> None:
+@pytest.mark.parametrize("model", [ModelOptions("wildnet", "36", SMALL), ModelOptions("any-size", "36")])
+@pytest.mark.usefixtures("any_size")
+def test_stopping_and_resuming_changes_nothing(
+    tmp_path: Path, model: ModelOptions, precision: Literal["fp32", "bf16"]
+) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    options = recipe(loop=replace(recipe().loop, precision=precision))
+    options = recipe(model=model, loop=replace(recipe().loop, precision=precision))
     train(options, whole)
     train(options, parts, seconds=0)
     for _ in range(5):
@@ -89,6 +95,49 @@ def test_worker_processes_do_not_change_the_data(tmp_path: Path) -> None:
     train(recipe(data=DataOptions(workers=2)), tmp_path / "two")
     none, two = states(tmp_path / "none"), states(tmp_path / "two")
     assert all(torch.equal(none[name], two[name]) for name in none)
+
+
+@pytest.mark.parametrize("batch_size", [1, 24])
+def test_a_step_is_the_mean_over_all_samples_whatever_the_sizes_of_their_canvases(
+    batch_size: int, tmp_path: Path, any_size: str
+) -> None:
+    # With the normalisation frozen, a sample does not feel its neighbours, so it can be computed alone.
+    options = recipe(
+        model=ModelOptions(any_size, "36", freeze=("norm.*",)),
+        optimiser=OptimiserOptions(warmup=2, clip=1e9),
+        loop=replace(recipe().loop, batch_size=batch_size),
+    )
+    run = Run(options, tmp_path)
+    delivery = next(run.deliveries())
+    alone = copy.deepcopy(run.state.model).train()
+    alone.get_submodule("norm").eval()
+    codec = alone.heads["text"].codec
+    for part in delivery.parts:
+        pixels = torch.from_numpy(run.preprocessing.normalize(part.batch.images, part.batch.valid_width))
+        for image, text in zip(pixels, part.batch.texts, strict=True):
+            targets = {"text": Targets.encode(codec, [text], run.device)}
+            loss = total_loss(alone(image[None]), targets, alone, [None])
+            (loss / len(delivery)).backward()  # type: ignore[no-untyped-call]
+    run.step(delivery)
+    assert (len({len(part) for part in delivery.parts}) > 1) == (batch_size > 1)
+    assert run.state.images == len(delivery) <= batch_size
+    gradients = {name: value.grad for name, value in alone.named_parameters() if value.grad is not None}
+    assert len(gradients) > 10
+    for name, value in run.state.model.named_parameters():
+        if name in gradients:
+            torch.testing.assert_close(value.grad, gradients[name], rtol=1e-4, atol=1e-6, msg=name)
+
+
+@pytest.mark.slow
+def test_a_model_for_several_sizes_learns_by_heart_and_reads(tmp_path: Path, word_folder: Path, any_size: str) -> None:
+    options = recipe(
+        model=ModelOptions(any_size, "36", {"channels": 64}),
+        data=DataOptions(train=(str(word_folder),), validation=(str(word_folder),), workers=0),
+        optimiser=OptimiserOptions(learning_rate=3e-3, warmup=20, ema=0.9),
+        loop=LoopOptions(steps=400, batch_size=12, evaluate_every=400, save_every=400, threads=1, device="cpu"),
+    )
+    best = train(options, tmp_path / "run")
+    assert evaluate(load(str(best)), open_source(word_folder)).accuracy >= 90
 
 
 def test_a_run_is_not_overwritten_by_accident(tmp_path: Path) -> None:

@@ -151,6 +151,8 @@ ORACLE_OF = {
     "mgp-str": "mgp_str_official_tiny",
     "mgp-str-hf": "mgp_str_hf_tiny",
     "acds-str": "acds_small",
+    "openocr-svtrv2": "svtrv2_tiny",
+    "parseq": "parseq_tiny",
 }
 
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,20 +31,28 @@ _LARGE = 1024
 """Constants with at least so many values are stored as float16."""
 
 
-def export(model: Path, out: Path) -> None:
+def export(model: Path, out: Path, switches: Mapping[str, Any] | None = None) -> None:
     """Turn a `.safetensors` bundle into an `.onnx` bundle with a dynamic batch.
 
-    Weights are stored as float16 and computed with as float32, so the file gives what the float16 weights of the
-    `.safetensors` bundle give. It is kept only if onnxruntime agrees with torch in text, and in logits within 1e-3, at
-    batch 1, 2 and 7.
+    Height and width are dynamic too where canvases have several. Weights are stored as float16 and computed with as
+    float32, so the file gives what the float16 weights of the `.safetensors` bundle give. It is kept only if
+    onnxruntime agrees with torch in text, and in logits within 1e-3, at batch 1, 2 and 7 of each size of canvas.
+
+    Args:
+        model: the bundle.
+        out: where the graph goes.
+        switches: other choices of how the model reads, see `Model.switch`.
 
     Raises:
         BundleError: the bundle cannot be read, or the two disagree; nothing is written then.
+        ConfigError: there is no such switch.
         MissingExtraError: torch, onnx or onnxscript is not installed.
     """
     if out.suffix != ".onnx":
         raise BundleError(f"the file to write must end with .onnx, not {out.name!r}")
     network, bundle = load_model(model)
+    network.switch(switches or {})
+    bundle = replace(bundle, sizes=asdict(network.config))
     unfinished = out.with_name(out.name + ".part")
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -68,13 +81,15 @@ class _Graph(nn.Module):
 def _write(network: Model, bundle: Bundle, path: Path) -> None:
     onnx = require("onnx", extra="train")
     require("onnxscript", extra="train")
-    images, shares = _noise(bundle, 2)
-    example = (torch.from_numpy(images), torch.from_numpy(shares))
+    heights, widths = zip(*bundle.preprocessing.canvas.sizes, strict=True)
+    # A dimension that may change must not be a single unit in the example, which the exporter would take for a rule.
+    example = (torch.zeros(2, bundle.preprocessing.channels, max(heights), max(widths)), torch.ones(2))
     with torch.no_grad():
         maps = network(*example).maps
     graph = _Graph(network)
     names = [*graph.heads, *(MAP_PREFIX + name for name in maps)]
     batch = torch.export.Dim("batch", min=1, max=4096)
+    sides = {2: _side("height", heights), 3: _side("width", widths)}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns about its own use of torch
@@ -83,7 +98,7 @@ def _write(network: Model, bundle: Bundle, path: Path) -> None:
             example,
             input_names=["images", "valid_width"],
             output_names=names,
-            dynamic_shapes=({0: batch}, {0: batch}),
+            dynamic_shapes=({0: batch, **sides}, {0: batch}),
             opset_version=_OPSET,
             dynamo=True,
             verbose=False,
@@ -95,6 +110,14 @@ def _write(network: Model, bundle: Bundle, path: Path) -> None:
         del traced.metadata_props[:]  # the exporter leaves stack traces here, with the paths of this machine
     onnx.helper.set_model_props(proto, {KEY: bundle.to_json()})
     path.write_bytes(proto.SerializeToString())
+
+
+def _side(name: str, sizes: tuple[int, ...]) -> Any:
+    """How height or width varies: in multiples of the greatest common divisor, as strides of networks want it."""
+    unit = math.gcd(*sizes)
+    if len(set(sizes)) == 1:
+        return None
+    return unit * torch.export.Dim(name, min=min(sizes) // unit, max=max(sizes) // unit)
 
 
 def _store_half(onnx, proto, weights: dict[str, NDArray[np.float32]]) -> None:  # type: ignore[no-untyped-def]
@@ -142,24 +165,28 @@ def _channel_scale(stored: NDArray[np.float32], values: NDArray[np.float32]) -> 
 
 def _prove(network: Model, bundle: Bundle, path: Path) -> None:
     exported, reference = OnnxRuntime(path, "cpu"), TorchRuntime(network)
-    for count in (1, 2, 7):
-        images, shares = _noise(bundle, count)
+    for size, count in product(dict.fromkeys(bundle.preprocessing.canvas.sizes), (1, 2, 7)):
+        images, shares = _noise(bundle, size, count)
         got, wanted = exported.run(images, shares), reference.run(images, shares)
         for name, codec in bundle.codecs.items():
             error = float(np.abs(got.logits[name] - wanted.logits[name]).max())
             texts = [[codec.decode(row).text for row in log_softmax(raw.logits[name])] for raw in (got, wanted)]
             if not error <= _TOLERANCE or texts[0] != texts[1]:
                 raise BundleError(
-                    f"the exported graph disagrees with torch at batch {count}, head {name!r}: logits differ by "
-                    f"{error:.2g} (at most {_TOLERANCE:g} is accepted), texts {texts[0]} and {texts[1]}"
+                    f"the exported graph disagrees with torch at batch {count} of {size[0]} x {size[1]} pixels, head "
+                    f"{name!r}: logits differ by {error:.2g} (at most {_TOLERANCE:g} is accepted), texts {texts[0]} "
+                    f"and {texts[1]}"
                 )
 
 
-def _noise(bundle: Bundle, count: int) -> tuple[Floats, Floats]:
-    """Coarse random pictures of several shapes, as the model would get them."""
+def _noise(bundle: Bundle, size: tuple[int, int], count: int) -> tuple[Floats, Floats]:
+    """Coarse random pictures of several shapes, as the model would get them on canvases of this height and width."""
     random = np.random.default_rng(count)
+    canvas = bundle.preprocessing.canvas
+    # Eight blocks of 4 x 8 pixels above each other: the last bucket has pictures as many times as wide as it has sizes.
+    widths = [width for width in range(3, 40 + 4 * len(canvas.sizes)) if canvas.place(32, 8 * width)[:2] == size]
     fitted = []
-    for width in random.integers(3, 40, count):
+    for width in random.choice(widths, count):
         blocks = random.integers(0, 256, (8, int(width), 3), np.uint8)
         fitted.append(bundle.preprocessing.fit(blocks.repeat(4, axis=0).repeat(8, axis=1)))
     shares = np.array([share for _, share in fitted], np.float32)

@@ -8,18 +8,20 @@ from typing import Any
 
 from wildtext.charset import Charset
 from wildtext.errors import ConfigError
-from wildtext.images import Fixed, Padded, Preprocessing
+from wildtext.images import Buckets, Fixed, Padded, Preprocessing
 from wildtext.models.acds_str import ACDSSTR, ACDSSTRConfig
-from wildtext.models.contract import Head, MapLoss, Model, Output
+from wildtext.models.contract import IGNORED, Head, MapLoss, Model, Output
 from wildtext.models.dtrb import DTRB, DTRBConfig
 from wildtext.models.mgp_str import MGPSTR, MGPSTRConfig
+from wildtext.models.parseq import PARSeq, PARSeqConfig
 from wildtext.models.robustscanner import RobustScanner, RobustScannerConfig
 from wildtext.models.seq2seq import Seq2Seq, Seq2SeqConfig
 from wildtext.models.srn import SRN, SRNConfig
 from wildtext.models.srn_resnet1d import SRNResNet1d, SRNResNet1dConfig
+from wildtext.models.svtrv2 import SVTRv2, SVTRv2Config
 from wildtext.models.wildnet import WildNet, WildNetConfig
 
-__all__ = ["MODELS", "Head", "MapLoss", "Model", "Output", "Preset", "build"]
+__all__ = ["IGNORED", "MODELS", "Head", "MapLoss", "Model", "Output", "Preset", "build"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,9 @@ class Preset:
 
 _GREY = Preprocessing(Fixed(32, 100), color="grey")
 _UNIT = Preprocessing(Fixed(32, 128), mean=(0.0,), std=(1.0,))
+_BY_ASPECT = Preprocessing(
+    Buckets(((64, 64), (48, 96), (40, 112), *((32, 32 * aspect) for aspect in range(4, 13)))),
+)
 
 MODELS: dict[str, Preset] = {
     # Dense convolutions, two attention layers, CTC; made for reading on a CPU.
@@ -82,6 +87,21 @@ MODELS: dict[str, Preset] = {
     "mgp-str-base": Preset(MGPSTR, MGPSTRConfig(features=768, heads=12), _UNIT),
     # The same with characters alone.
     "char-str-small": Preset(MGPSTR, MGPSTRConfig(features=384, heads=6, granularities=("characters",)), _UNIT),
+    # Vision transformer and one decoder layer that has learnt to read in any order (Bautista and Atienza 2022).
+    "parseq-tiny": Preset(PARSeq, PARSeqConfig(), Preprocessing(Fixed(32, 128)), "94"),
+    "parseq-base": Preset(
+        PARSeq, PARSeqConfig(features=384, heads=6, decoder_heads=12), Preprocessing(Fixed(32, 128)), "94"
+    ),
+    # Convolutions and attention at the image's own aspect, rearranged columns, CTC, learnt with a language head (Du et
+    # al. 2025).
+    "svtrv2-tiny": Preset(SVTRv2, SVTRv2Config(), _BY_ASPECT, "94"),
+    "svtrv2-small": Preset(SVTRv2, SVTRv2Config(channels=(96, 192, 384)), _BY_ASPECT, "94"),
+    "svtrv2-base": Preset(
+        SVTRv2,
+        SVTRv2Config(channels=(128, 256, 384), depths=(6, 6, 6), local=(6, 2, 0)),
+        _BY_ASPECT,
+        "94",
+    ),
 }
 
 
@@ -103,5 +123,9 @@ def build(name: str, charset: Charset, sizes: dict[str, Any] | None = None) -> M
     for key in sizes or {}:
         if key not in known:
             raise ConfigError(f"model {name!r} has no size {key!r}; it has {', '.join(known)}")
-    plain = {key: tuple(value) if isinstance(value, list) else value for key, value in (sizes or {}).items()}
+    plain = {key: _as_tuples(value) for key, value in (sizes or {}).items()}
     return preset.build(replace(preset.config, **plain), charset)
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value

@@ -47,13 +47,13 @@ def initialise_convolutions(network: nn.Module) -> None:
 class EncoderLayer(nn.Module):
     """Pre-norm transformer encoder layer (Vaswani et al. 2017, with the normalisation first)."""
 
-    def __init__(self, width: int, heads: int, *, expansion: int = 4, eps: float = 1e-5):
+    def __init__(self, width: int, heads: int, *, expansion: int = 4, eps: float = 1e-5, qkv_bias: bool = True):
         super().__init__()
         if width % heads:
             raise ValueError(f"width {width} is not a multiple of {heads} attention heads")
         self.heads = heads
         self.norm_attention = nn.LayerNorm(width, eps=eps)
-        self.qkv = nn.Linear(width, 3 * width)
+        self.qkv = nn.Linear(width, 3 * width, bias=qkv_bias)
         self.projection = nn.Linear(width, width)
         self.norm_mlp = nn.LayerNorm(width, eps=eps)
         self.mlp = nn.Sequential(nn.Linear(width, expansion * width), nn.GELU(), nn.Linear(expansion * width, width))

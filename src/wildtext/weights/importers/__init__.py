@@ -15,9 +15,11 @@ from wildtext.weights.importers.checkpoints import read_checkpoint
 from wildtext.weights.importers.contract import Imported, Source, listed
 from wildtext.weights.importers.dtrb import CLOVAAI_DTRB
 from wildtext.weights.importers.mgp_str import MGP_STR_HF, MGP_STR_OFFICIAL
+from wildtext.weights.importers.parseq import PARSEQ
 from wildtext.weights.importers.robustscanner import MMOCR_ROBUSTSCANNER, PADDLEOCR_ROBUSTSCANNER
 from wildtext.weights.importers.seq2seq import BAI_SHANG
 from wildtext.weights.importers.srn import PADDLEOCR_SRN, SRN_PYTORCH
+from wildtext.weights.importers.svtrv2 import OPENOCR_SVTRV2
 
 __all__ = ["SOURCES", "import_checkpoint"]
 
@@ -33,6 +35,8 @@ SOURCES: dict[str, Source] = {
         MGP_STR_OFFICIAL,
         MGP_STR_HF,
         ACDS_STR,
+        PARSEQ,
+        OPENOCR_SVTRV2,
     )
 }
 
