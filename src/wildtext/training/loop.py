@@ -23,12 +23,14 @@ from wildtext.evaluation.results import pooled
 from wildtext.inference.recognizer import Recognizer
 from wildtext.inference.torch_runtime import TorchRuntime
 from wildtext.training import setup
+from wildtext.training.alignment import character_spans
 from wildtext.training.canvas import model_input
 from wildtext.training.freezing import freeze, training_mode
-from wildtext.training.loader import Delivery, deliveries
+from wildtext.training.loader import Delivery, Part, deliveries
 from wildtext.training.losses import Targets, total_loss
 from wildtext.training.optimiser import learning_rate, make_optimiser, update_average
 from wildtext.training.state import TrainingState
+from wildtext.training.statistics import as_part
 from wildtext.weights.bundle import Bundle, save_model
 
 log = logging.getLogger("wildtext.train")
@@ -91,7 +93,7 @@ class Run:
         freeze(model, recipe.model.freeze)
         model.to(self.device)
         self.codecs: dict[str, Codec] = {name: head.codec for name, head in model.heads.items()}
-        self.mixture = setup.make_mixture(recipe, list(self.codecs.values()))
+        self.mixture = setup.make_mixture(recipe, list(self.codecs.values()), self.preprocessing)
         self.surfaces = setup.surfaces(self.mixture)
         self.validation = setup.open_validation(recipe)
         average = copy.deepcopy(model).requires_grad_(False)
@@ -128,7 +130,7 @@ class Run:
         self._since = _Progress(time.monotonic(), state.step, state.images)
 
     def deliveries(self) -> Iterator[Delivery]:
-        """The batches that are left."""
+        """What the steps that are left get."""
         return deliveries(
             self.mixture,
             self.preprocessing,
@@ -142,26 +144,24 @@ class Run:
 
     def step(self, delivery: Delivery) -> None:
         """One step of gradient descent."""
-        batch = delivery.batch
-        for message in batch.skipped:
+        for message in delivery.skipped:
             log.warning("skipped %s", message)
         state, options = self.state, self.recipe.optimiser
         for group in state.optimiser.param_groups:
             group["lr"] = learning_rate(state.step, self.recipe.loop.steps, options)
-        loss = self._loss(delivery)
         state.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = self._add_gradients(delivery)
         norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), options.clip)
         if not torch.isfinite(loss) or not torch.isfinite(norm):
             raise TrainingError(
                 f"at step {state.step + 1} the loss is {loss.item():g} and the norm of its gradient {norm.item():g}; "
                 f"lower optimiser.learning_rate, or go on from the last state with --resume. "
-                f"Samples: {', '.join(batch.sources[:5])} ..."
+                f"Samples: {', '.join(delivery.sources[:5])} ..."
             )
         state.optimiser.step()
         update_average(state.average, state.model, options.ema, state.step)
         state.step += 1
-        state.images += len(batch)
+        state.images += len(delivery)
         self._since.loss += loss.item()
 
     def report(self) -> None:
@@ -206,13 +206,30 @@ class Run:
     def _seconds(self) -> float:
         return time.monotonic() - self._began
 
-    def _loss(self, delivery: Delivery) -> torch.Tensor:
-        model = self.state.model
-        training_mode(model)
-        batch = delivery.batch
-        images = model_input(delivery, self.preprocessing, self.surfaces, self.device)
+    def _add_gradients(self, delivery: Delivery) -> torch.Tensor:
+        """Add up the gradients of all parts, and give the loss.
+
+        Losses are means, and each part counts by its share of the samples: so a step is a mean over all of them,
+        whatever the sizes of their canvases.
+        """
+        training_mode(self.state.model)
+        loss = torch.zeros((), device=self.device)
+        for part in delivery.parts:
+            with as_part(len(part), len(delivery), self.state.model):
+                term = len(part) / len(delivery) * self._loss(part)
+            term.backward()  # type: ignore[no-untyped-call]
+            loss += term.detach()
+        return loss
+
+    def _loss(self, part: Part) -> torch.Tensor:
+        batch, model = part.batch, self.state.model
+        images = model_input(part, self.preprocessing, self.surfaces, self.device)
         shares = torch.from_numpy(batch.valid_width).to(self.device)
-        targets = {name: Targets.encode(codec, list(batch.texts), self.device) for name, codec in self.codecs.items()}
+        spans = character_spans(batch.boxes, batch.images.shape[2])
+        targets = {
+            name: Targets.encode(codec, list(batch.texts), self.device, spans=spans)
+            for name, codec in self.codecs.items()
+        }
         half = self.recipe.loop.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             output = model(images, shares, {name: target.ids for name, target in targets.items()})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Several
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from wildtext.codecs import Codec, Sequence, Subword
-from wildtext.models import Model, Output
+from wildtext.models import IGNORED, Model, Output
+from wildtext.training.alignment import column_targets
 from wildtext.training.core_area import core_area
 from wildtext.types import Floats
 
@@ -27,16 +28,19 @@ class Targets:
     Attributes:
         ids: (N, L) padded ids.
         lengths: (N,) how many of them count.
+        spans: (N, S, 2) from `character_spans`: where in the canvas characters stand, as far as it is known.
     """
 
     ids: Tensor
     lengths: Tensor
+    spans: Tensor | None = None
 
     @classmethod
-    def encode(cls, codec: Codec, texts: list[str], device: torch.device) -> Targets:
+    def encode(cls, codec: Codec, texts: list[str], device: torch.device, *, spans: Tensor | None = None) -> Targets:
         """Encode labels, in the form that the codec's charset declares, and move them to a device."""
         ids, lengths = codec.encode([codec.charset.normalize(text) for text in texts])
-        return cls(torch.from_numpy(ids).to(device), torch.from_numpy(lengths).to(device))
+        places = None if spans is None else spans.to(device)
+        return cls(torch.from_numpy(ids).to(device), torch.from_numpy(lengths).to(device), places)
 
 
 def ctc(logits: Tensor, targets: Targets, codec: Codec) -> Tensor:
@@ -44,9 +48,34 @@ def ctc(logits: Tensor, targets: Targets, codec: Codec) -> Tensor:
 
     `zero_infinity` is off: `CTC.problem` keeps out labels that do not fit, so an infinite loss is a defect to see.
     """
+    return _ctc(logits, targets, "mean")
+
+
+def ctc_undivided(logits: Tensor, targets: Targets, codec: Codec) -> Tensor:
+    """Like `ctc`, but the likelihood is that of the whole label, so that long labels count more."""
+    return _ctc(logits, targets, "none").mean()
+
+
+def aligned_ctc(logits: Tensor, targets: Targets, codec: Codec) -> Tensor:
+    """`ctc`, helped by where characters stand, for samples of which that is known.
+
+    The cross entropy of the columns (`column_targets`) is added, divided by the label's length like the likelihood. It
+    counts fully for samples that the network cannot read at all, with a likelihood of two nats or more a character, and
+    less the better it reads them: it shows a way to read, and then leaves the network free to choose its own.
+    """
+    likelihood = _ctc(logits, targets, "none") / targets.lengths
+    if targets.spans is None:
+        return likelihood.mean()
+    classes = column_targets(targets.ids, targets.lengths, targets.spans, logits.shape[1])
+    columns = F.cross_entropy(logits.float().transpose(1, 2), classes, ignore_index=IGNORED, reduction="none").sum(1)
+    unread = (likelihood.detach() / 2).clamp(max=1)
+    return (likelihood + unread * columns / targets.lengths).mean()
+
+
+def _ctc(logits: Tensor, targets: Targets, reduction: str) -> Tensor:
     log_probabilities = logits.float().log_softmax(-1).transpose(0, 1)
     steps = torch.full_like(targets.lengths, logits.shape[1])
-    return F.ctc_loss(log_probabilities, targets.ids, steps, targets.lengths, reduction="mean")
+    return F.ctc_loss(log_probabilities, targets.ids, steps, targets.lengths, reduction=reduction)
 
 
 def cross_entropy(logits: Tensor, targets: Targets, codec: Codec) -> Tensor:
@@ -60,7 +89,19 @@ def cross_entropy(logits: Tensor, targets: Targets, codec: Codec) -> Tensor:
     # Padding may share its id with a real token, so what counts is decided by the lengths.
     counted = targets.lengths - int(codec.begin is not None)
     counts = torch.arange(wanted.shape[1], device=wanted.device) < counted[:, None]
-    rows, ids = logits[:, codec.skip :][counts], wanted[counts]
+    return _mean_cross_entropy(logits[:, codec.skip :][counts], wanted[counts])
+
+
+def multi_view(logits: Tensor, targets: Targets, codec: Codec) -> Tensor:
+    """Cross entropy of several views of each label, averaged over the slots of all views that have an answer.
+
+    Logits (N, V, T, C) and ids (N, V, T) come from the model, which knows what each view is asked.
+    """
+    counts = targets.ids != IGNORED
+    return _mean_cross_entropy(logits[counts], targets.ids[counts])
+
+
+def _mean_cross_entropy(rows: Tensor, ids: Tensor) -> Tensor:
     if rows.numel() <= _CHUNK:
         return _summed(rows, ids) / len(ids)
     most = max(_CHUNK // rows.shape[1], 1)
@@ -75,7 +116,13 @@ def _summed(rows: Tensor, ids: Tensor) -> Tensor:
     return F.cross_entropy(rows.float(), ids, reduction="sum")
 
 
-LOSSES: Mapping[str, Callable[[Tensor, Targets, Codec], Tensor]] = {"ctc": ctc, "cross_entropy": cross_entropy}
+LOSSES: Mapping[str, Callable[[Tensor, Targets, Codec], Tensor]] = {
+    "ctc": ctc,
+    "aligned_ctc": aligned_ctc,
+    "ctc_undivided": ctc_undivided,
+    "cross_entropy": cross_entropy,
+    "multi_view": multi_view,
+}
 
 Boxes = Several[Floats | None]
 
@@ -88,10 +135,12 @@ def total_loss(output: Output, targets: Mapping[str, Targets], model: Model, box
 
     Args:
         output: of the model, in training.
-        targets: by head.
+        targets: by head; a head with several views brings its own.
         model: says which losses it wants.
         boxes: for each sample the boxes of its characters, or None.
     """
+    views = {name: replace(targets[name], ids=ids) for name, ids in (output.targets or {}).items()}
+    targets = {**targets, **views}
     terms = [
         head.weight * LOSSES[head.loss](output.logits[name], targets[name], head.codec)
         for name, head in model.heads.items()
