@@ -58,7 +58,8 @@ def test_nothing_is_said_where_a_place_is_not_known(spans: list[tuple[float, flo
 def test_a_long_label_beside_a_short_one_changes_nothing() -> None:
     known: list[Floats | None] = [boxes((0, 20), (40, 60)), boxes((0, 8), (8, 16), (16, 24), (24, 32))]
     together, alone = given(["ab", "abca"], known), given(["ab"], known[:1])
-    assert together.spans is not None and alone.spans is not None
+    assert together.spans is not None
+    assert alone.spans is not None
     first = column_targets(together.ids, together.lengths, together.spans, 16)[0]
     assert torch.equal(first, column_targets(alone.ids, alone.lengths, alone.spans, 16)[0])
 
