@@ -42,14 +42,27 @@ class Preset:
 
 
 _GREY = Preprocessing(Fixed(32, 100), color="grey")
+_WIDE = Preprocessing(Fixed(32, 128))
 _UNIT = Preprocessing(Fixed(32, 128), mean=(0.0,), std=(1.0,))
 _BY_ASPECT = Preprocessing(
     Buckets(((64, 64), (48, 96), (40, 112), *((32, 32 * aspect) for aspect in range(4, 13)))),
 )
 
 MODELS: dict[str, Preset] = {
-    # Dense convolutions, two attention layers, CTC; made for reading on a CPU.
-    "wildnet": Preset(WildNet, WildNetConfig(), Preprocessing(Fixed(32, 128)), "94+space"),
+    # Dense convolutions, attention over columns, CTC; made for reading on a CPU (docs/wildnet.md).
+    "wildnet": Preset(WildNet, WildNetConfig(), _WIDE, "94+space"),
+    "wildnet-small": Preset(
+        WildNet,
+        WildNetConfig(channels=(32, 128, 256), strides=((2, 2), (2, 1)), depths=(2, 2), layers=1),
+        _WIDE,
+        "94+space",
+    ),
+    "wildnet-base": Preset(
+        WildNet,
+        WildNetConfig(channels=(64, 192, 320), strides=((2, 2), (2, 1)), depths=(3, 4), heads=5),
+        _WIDE,
+        "94+space",
+    ),
     # VGG, BiLSTM, CTC (Shi, Bai and Yao 2017).
     "crnn": Preset(DTRB, DTRBConfig(), _GREY),
     # Thin-plate spline, VGG, BiLSTM, attention (Shi et al. 2016).
@@ -88,10 +101,8 @@ MODELS: dict[str, Preset] = {
     # The same with characters alone.
     "char-str-small": Preset(MGPSTR, MGPSTRConfig(features=384, heads=6, granularities=("characters",)), _UNIT),
     # Vision transformer and one decoder layer that has learnt to read in any order (Bautista and Atienza 2022).
-    "parseq-tiny": Preset(PARSeq, PARSeqConfig(), Preprocessing(Fixed(32, 128)), "94"),
-    "parseq-base": Preset(
-        PARSeq, PARSeqConfig(features=384, heads=6, decoder_heads=12), Preprocessing(Fixed(32, 128)), "94"
-    ),
+    "parseq-tiny": Preset(PARSeq, PARSeqConfig(), _WIDE, "94"),
+    "parseq-base": Preset(PARSeq, PARSeqConfig(features=384, heads=6, decoder_heads=12), _WIDE, "94"),
     # Convolutions and attention at the image's own aspect, rearranged columns, CTC, learnt with a language head (Du et
     # al. 2025).
     "svtrv2-tiny": Preset(SVTRv2, SVTRv2Config(), _BY_ASPECT, "94"),

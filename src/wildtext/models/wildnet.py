@@ -59,6 +59,8 @@ class WildNetConfig:
         if self.width < 1 or self.width % _PIXELS_PER_COLUMN:
             raise ConfigError(f"size 'width' is {self.width}; it must be a multiple of {_PIXELS_PER_COLUMN}")
         check_least(self, layers=0, heads=1)
+        if self.channels[-1] % self.heads:
+            raise ConfigError(f"size 'heads' is {self.heads}; it must divide the last of 'channels' {self.channels}")
 
 
 class WildNet(Model):
