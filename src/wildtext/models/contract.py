@@ -26,12 +26,15 @@ class Head:
         loss: name in `wildtext.training.losses.LOSSES`.
         weight: factor of its loss.
         training_only: whether it is left out when the model is exported.
+        aligned: whether its columns are spread evenly over the canvas, so that training may tell it where characters
+            stand.
     """
 
     codec: Codec
     loss: str
     weight: float = 1.0
     training_only: bool = False
+    aligned: bool = False
 
 
 @dataclass(frozen=True)

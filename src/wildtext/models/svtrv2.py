@@ -88,7 +88,8 @@ class SVTRv2(Model):
         super().__init__()
         self.config = config
         codec = CTC(charset, stride=_COLUMN)
-        self.heads = {"text": Head(codec, loss="ctc_undivided", weight=0.1 if config.guidance else 1.0)}
+        weight = 0.1 if config.guidance else 1.0
+        self.heads = {"text": Head(codec, loss="ctc_undivided", weight=weight, aligned=True)}
         self.primary = "text"
         if config.guidance:
             self.heads["guidance"] = Head(_codec(charset, config.max_length), loss="multi_view", training_only=True)

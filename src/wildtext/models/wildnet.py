@@ -71,7 +71,7 @@ class WildNet(Model):
         self.config = config
         columns = config.width // _PIXELS_PER_COLUMN
         codec = CTC(charset, columns)
-        self.heads = {"text": Head(codec, loss="aligned_ctc")}
+        self.heads = {"text": Head(codec, loss="ctc", aligned=True)}
         self.primary = "text"
         stem, *widths = config.channels
         sizes = zip(pairwise(config.channels), config.strides, config.depths, strict=True)

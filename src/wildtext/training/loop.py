@@ -227,8 +227,8 @@ class Run:
         shares = torch.from_numpy(batch.valid_width).to(self.device)
         spans = character_spans(batch.boxes, batch.images.shape[2])
         targets = {
-            name: Targets.encode(codec, list(batch.texts), self.device, spans=spans)
-            for name, codec in self.codecs.items()
+            name: Targets.encode(head.codec, list(batch.texts), self.device, spans=spans if head.aligned else None)
+            for name, head in model.heads.items()
         }
         half = self.recipe.loop.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):

@@ -28,7 +28,7 @@ class Targets:
     Attributes:
         ids: (N, L) padded ids.
         lengths: (N,) how many of them count.
-        spans: (N, S, 2) from `character_spans`: where in the canvas characters stand, as far as it is known.
+        spans: (N, S, 2) from `character_spans`: where in the canvas characters stand, for heads that are `aligned`.
     """
 
     ids: Tensor
@@ -46,36 +46,39 @@ class Targets:
 def ctc(logits: Tensor, targets: Targets, codec: Codec) -> Tensor:
     """Negative log likelihood under CTC, each sample divided by its label's length, averaged.
 
-    `zero_infinity` is off: `CTC.problem` keeps out labels that do not fit, so an infinite loss is a defect to see.
+    Where the targets say where characters stand, samples that cannot be read yet also get the cross entropy of their
+    columns (`column_targets`).
     """
-    return _ctc(logits, targets, "mean")
+    return (_ctc(logits, targets) / targets.lengths).mean()
 
 
 def ctc_undivided(logits: Tensor, targets: Targets, codec: Codec) -> Tensor:
     """Like `ctc`, but the likelihood is that of the whole label, so that long labels count more."""
-    return _ctc(logits, targets, "none").mean()
+    return _ctc(logits, targets).mean()
 
 
-def aligned_ctc(logits: Tensor, targets: Targets, codec: Codec) -> Tensor:
-    """`ctc`, helped by where characters stand, for samples of which that is known.
+def _ctc(logits: Tensor, targets: Targets) -> Tensor:
+    """The loss of each sample.
 
-    The cross entropy of the columns (`column_targets`) is added, divided by the label's length like the likelihood. It
-    counts fully for samples that the network cannot read at all, with a likelihood of two nats or more a character, and
-    less the better it reads them: it shows a way to read, and then leaves the network free to choose its own.
+    `zero_infinity` is off: `CTC.problem` keeps out labels that do not fit, so an infinite loss is a defect to see.
     """
-    likelihood = _ctc(logits, targets, "none") / targets.lengths
-    if targets.spans is None:
-        return likelihood.mean()
-    classes = column_targets(targets.ids, targets.lengths, targets.spans, logits.shape[1])
-    columns = F.cross_entropy(logits.float().transpose(1, 2), classes, ignore_index=IGNORED, reduction="none").sum(1)
-    unread = (likelihood.detach() / 2).clamp(max=1)
-    return (likelihood + unread * columns / targets.lengths).mean()
-
-
-def _ctc(logits: Tensor, targets: Targets, reduction: str) -> Tensor:
-    log_probabilities = logits.float().log_softmax(-1).transpose(0, 1)
+    log_probabilities = logits.float().log_softmax(-1)
     steps = torch.full_like(targets.lengths, logits.shape[1])
-    return F.ctc_loss(log_probabilities, targets.ids, steps, targets.lengths, reduction=reduction)
+    likelihood = F.ctc_loss(log_probabilities.transpose(0, 1), targets.ids, steps, targets.lengths, reduction="none")
+    if targets.spans is None:
+        return likelihood
+    classes = column_targets(targets.ids, targets.lengths, targets.spans, logits.shape[1])
+    columns = F.nll_loss(log_probabilities.transpose(1, 2), classes, ignore_index=IGNORED, reduction="none").sum(dim=1)
+    return likelihood + _unread(likelihood / targets.lengths) * columns
+
+
+def _unread(likelihood: Tensor) -> Tensor:
+    """How much a sample needs to be shown which columns hold which character, in [0, 1].
+
+    All of it with a negative log likelihood of two nats or more a character, and less the smaller that is: columns show
+    a way to read, and a network that has found one is left free to choose its own.
+    """
+    return (likelihood.detach() / 2).clamp(max=1)
 
 
 def cross_entropy(logits: Tensor, targets: Targets, codec: Codec) -> Tensor:
@@ -118,7 +121,6 @@ def _summed(rows: Tensor, ids: Tensor) -> Tensor:
 
 LOSSES: Mapping[str, Callable[[Tensor, Targets, Codec], Tensor]] = {
     "ctc": ctc,
-    "aligned_ctc": aligned_ctc,
     "ctc_undivided": ctc_undivided,
     "cross_entropy": cross_entropy,
     "multi_view": multi_view,
