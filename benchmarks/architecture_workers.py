@@ -31,6 +31,21 @@ LABEL = 8
 """Characters of a label."""
 
 
+def _svtrv2(channels: list[int], depths: list[int], local: int) -> dict[str, Any]:
+    """Sizes of OpenOCR's encoder; the first layer of attention behind convolutions has a name of its own."""
+    mixed = ["Conv"] * local + ["FGlobal"] + ["Global"] * (depths[1] - local - 1)
+    mixers = [["Conv"] * depths[0], mixed, ["Global"] * depths[2]]
+    heads = [number // 32 for number in channels]
+    return {"dims": channels, "depths": depths, "num_heads": heads, "mixer": mixers}
+
+
+SVTRV2 = {
+    "svtrv2-tiny": _svtrv2([64, 128, 256], [3, 6, 3], 3),
+    "svtrv2-small": _svtrv2([96, 192, 384], [3, 6, 3], 3),
+    "svtrv2-base": _svtrv2([128, 256, 384], [6, 6, 6], 2),
+}
+
+
 @dataclass(frozen=True)
 class Entrant:
     """A network at full size.
@@ -51,14 +66,14 @@ class Entrant:
 
 
 def wildtext(preset: str) -> Entrant:
-    """Ours, as its training and its recogniser call it."""
+    """Ours, as its training and its recogniser call it; SVTRv2 without guidance."""
     from wildtext.charset import Charset
     from wildtext.models import MODELS, build
 
     chosen = MODELS[preset]
     charset = Charset.load(chosen.charset)
     place = chosen.preprocessing.canvas.place(32, 128)
-    network = build(preset, charset)
+    network = build(preset, charset, {"guidance": False} if preset.startswith("svtrv2") else {})
 
     def teach(images: Tensor) -> list[Tensor]:
         texts = ["".join(random.choices(charset.characters, k=LABEL)) for _ in images]
@@ -70,7 +85,7 @@ def wildtext(preset: str) -> Entrant:
         (chosen.preprocessing.channels, place.height, place.width),
         lambda images: network(images, torch.ones(len(images))),
         teach,
-        ctc=network.heads[network.primary].loss == "ctc",
+        ctc=network.heads[network.primary].loss.startswith("ctc"),
     )
 
 
@@ -100,7 +115,10 @@ def transformers(preset: str) -> Entrant:
 
 
 def openocr(preset: str) -> Entrant:
-    """OpenOCR's SRN, RobustScanner and MGP-STR; the last is the authors' code. Its SRN has no encoder."""
+    """OpenOCR's SVTRv2, SRN, RobustScanner and MGP-STR; the first and the last are the authors' code.
+
+    Its SRN has no encoder.
+    """
     spec = find_spec("openocr")
     assert spec is not None
     sys.path += spec.submodule_search_locations or []
@@ -110,6 +128,11 @@ def openocr(preset: str) -> Entrant:
         decoder = {"name": "SRNDecoder", "hidden_dims": 512, "out_channels": 38}
         network = build_model({"in_channels": 1, "Encoder": {"name": "ResNet_FPN", "layers": 50}, "Decoder": decoder})
         return Entrant(network, (1, 64, 256), network, network)
+    if preset in SVTRV2:
+        encoder = {"name": "SVTRv2LNConvTwo33", "use_pos_embed": False, "feat2d": True, **SVTRV2[preset]}
+        encoder["sub_k"] = [[1, 1], [2, 1], [-1, -1]]
+        network = build_model({"Encoder": encoder, "Decoder": {"name": "RCTCDecoder", "out_channels": 95}})
+        return Entrant(network, (3, 32, 128), network, lambda images: [network(images)], ctc=True)
     if preset == "robustscanner":
         decoder = {"name": "RobustScannerDecoder", "max_len": 39, "out_channels": 93}
         network = build_model({"in_channels": 3, "Encoder": {"name": "ResNet31"}, "Decoder": decoder})

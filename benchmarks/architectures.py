@@ -38,6 +38,7 @@ PEERS = {
     "mgp-str-small": ("transformers", "openocr"),
     "mgp-str-base": ("transformers", "openocr"),
     "char-str-small": ("openocr",),
+    **dict.fromkeys(("svtrv2-tiny", "svtrv2-small", "svtrv2-base"), ("openocr",)),
 }
 """By preset the projects that have the same network in a package."""
 

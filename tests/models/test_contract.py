@@ -241,7 +241,8 @@ def test_learns_eight_words_by_heart(name: str) -> None:
         key: replace(target, spans=spans if model.heads[key].aligned else None)
         for key, target in targets_of(model, WORDS).items()
     }
-    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    # With its normalisations behind the sums, SVTRv2 bears no more.
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3 if name.startswith("svtrv2") else 3e-3)
     for step in range(800):
         loss = total_loss(forced(model, images, WORDS), targets, model, BOXES)
         optimiser.zero_grad()
