@@ -71,6 +71,36 @@ def word_folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.parametrize(
+    ("model", "sizes", "taught"),
+    [
+        ("wildnet", SMALL, True),
+        ("crnn", {"channels": 64, "hidden": 32}, True),
+        ("star-net", {"channels": 64, "hidden": 32, "localisation": [8, 16, 16, 32]}, False),
+    ],
+)
+def test_places_of_characters_teach_heads_with_even_columns(
+    model: str, sizes: dict[str, Any], taught: bool, word_folder: Path, tmp_path: Path
+) -> None:
+    losses = []
+    for box in (None, [[3, 2], [9, 2], [9, 20], [3, 20]]):
+        source = tmp_path / f"{box is None}.jsonl"
+        with source.open("w", encoding="utf-8") as file:
+            for line in (word_folder / "labels.tsv").read_text(encoding="utf-8").splitlines():
+                image, text = line.split("\t")
+                boxes = None if box is None else [box] * len(text)
+                file.write(json.dumps({"path": str(word_folder / image), "text": text, "boxes": boxes}) + "\n")
+        run = Run(
+            recipe(
+                model=ModelOptions(model, "36", sizes),
+                data=DataOptions((str(source),), workers=0),
+            ),
+            tmp_path,
+        )
+        losses.append(run._loss(next(run.deliveries()).parts[0]).item())
+    assert (losses[1] > losses[0]) is taught
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("model", [ModelOptions("wildnet", "36", SMALL), ModelOptions("any-size", "36")])
 @pytest.mark.usefixtures("any_size")

@@ -186,7 +186,8 @@ class Run:
         """Measure the averaged weights, and keep them if they are the best so far."""
         state, average = self.state, self.state.average
         bundle = Bundle.of(self.recipe.model.name, average, self.preprocessing)
-        recognizer = Recognizer(bundle, TorchRuntime(average, str(self.device)))
+        half = self.recipe.loop.precision == "bf16"
+        recognizer = Recognizer(bundle, TorchRuntime(average, str(self.device), bf16=half))
         results = [evaluate(recognizer, source, protocol=self.recipe.data.protocol) for source in self.validation]
         accuracy = {Path(result.name).name: round(result.accuracy, 2) for result in results}
         for name, value in accuracy.items():
