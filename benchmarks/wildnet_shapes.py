@@ -212,6 +212,7 @@ def recipe(name: str, arguments: argparse.Namespace) -> Recipe:
     every = max(steps // arguments.points, 1)
     return Recipe(
         name=name,
+        seed=arguments.seed,
         model=ModelOptions(name, _CHARSET),
         data=DataOptions(train=(arguments.train,), validation=tuple(arguments.validation), workers=0),
         optimiser=OptimiserOptions(learning_rate=_LEARNING_RATE, warmup=steps // 20, ema=0.99),
@@ -223,7 +224,7 @@ def recipe(name: str, arguments: argparse.Namespace) -> Recipe:
 
 def learn(name: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Train, or take the log of a run that is complete: its lines, one after another."""
-    folder = Path(arguments.out, name)
+    folder = Path(arguments.out, f"{name}-{arguments.images}-{arguments.seed}")
     log, run = folder / "log.jsonl", recipe(name, arguments)
     if not log.exists() or json.loads(log.read_text().splitlines()[-1])["step"] < run.loop.steps:
         train(run, folder, resume=(folder / "state.safetensors").exists())
@@ -449,6 +450,7 @@ def main() -> None:
     parser.add_argument("--train", help="LMDB to train on")
     parser.add_argument("--validation", nargs="+", default=[], help="labelled crops to measure with")
     parser.add_argument("--images", type=int, default=48_000, help="the budget of each")
+    parser.add_argument("--seed", type=int, default=1, help="of weights and order")
     parser.add_argument("--points", type=int, default=4, help="how often to measure on the way")
     parser.add_argument("--latency", action="store_true", help="time networks and peers")
     parser.add_argument("--layers", action="store_true", help="time layers of several sizes")
