@@ -1,12 +1,17 @@
 """What shape should wildnet have? Candidates at equal budget, with what each costs to read with and to train.
 
     python benchmarks/wildnet_shapes.py --train POOL.lmdb --validation SET... [--only early wide ...] [--images 48000]
+    python benchmarks/wildnet_shapes.py --train POOL.lmdb --validation SET... --teacher default [--only early wide ...]
     python benchmarks/wildnet_shapes.py --latency [--training-rate] [--peers DIR] [--threads 2]
     python benchmarks/wildnet_shapes.py --layers [--threads 2]
 
 The pool is an LMDB of synthetic words with the boxes of their characters: `wildtext synth write`. Each candidate sees
 the same images in the same order, with the same rates; what is measured is its averaged weights. A run that was
 interrupted goes on, and what is done in --out is not done again.
+
+From nothing, a budget that a processor can bear mostly tells who leaves the blanks first. With --teacher, candidates
+imitate a trained network, column by column, in place of learning from labels. That takes far fewer images, so it shows
+sooner what a shape can hold.
 
 Latency is that of the bare network at batch 1 in OpenVINO (its default precision: bf16 on processors that have it) and
 in onnxruntime (float32), candidates and peers in turn in one run: medians, and the tenth percentile, which other work
@@ -47,7 +52,11 @@ from wildtext.models import MODELS, Head, Preset
 from wildtext.models.blocks import ConvNorm, EncoderLayer
 from wildtext.models.contract import Output
 from wildtext.models.wildnet import WildNet, WildNetConfig
-from wildtext.training.loop import train
+from wildtext.training.canvas import model_input
+from wildtext.training.loader import Part
+from wildtext.training.loop import Run, train
+from wildtext.weights.bundle import load_model
+from wildtext.weights.catalogue import find
 
 _BATCH = 32
 _LEARNING_RATE = 2e-3
@@ -222,12 +231,46 @@ def recipe(name: str, arguments: argparse.Namespace) -> Recipe:
     )
 
 
+class Imitation(Run):
+    """A run that learns the columns of a teacher (Hinton, Vinyals and Dean 2015) in place of labels."""
+
+    def __init__(self, recipe: Recipe, folder: Path, teacher: str):
+        super().__init__(recipe, folder)
+        self.teacher = load_model(find(teacher, suffix=".safetensors"))[0].eval()
+
+    def _loss(self, part: Part) -> Tensor:
+        images = model_input(part, self.preprocessing, self.surfaces, self.device)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            with torch.inference_mode():
+                wanted = self.teacher(images).logits["text"].float().softmax(-1)
+            logits = self.state.model(images).logits["text"].float()
+        return F.cross_entropy(logits.flatten(0, 1), wanted.clone().flatten(0, 1))
+
+
+def imitate(run: Imitation) -> None:
+    """All steps of a run, measured at its end."""
+    run.start(resume=False)
+    for delivery in run.deliveries():
+        run.step(delivery)
+        if run.state.step % run.recipe.loop.log_every == 0:
+            run.report()
+    run.measure()
+    run.save()
+
+
 def learn(name: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Train, or take the log of a run that is complete: its lines, one after another."""
-    folder = Path(arguments.out, f"{name}-{arguments.images}-{arguments.seed}")
+    kind = "imitation" if arguments.teacher else "labels"
+    folder = Path(arguments.out, f"{name}-{kind}-{arguments.images}-{arguments.seed}")
     log, run = folder / "log.jsonl", recipe(name, arguments)
-    if not log.exists() or json.loads(log.read_text().splitlines()[-1])["step"] < run.loop.steps:
-        train(run, folder, resume=(folder / "state.safetensors").exists())
+    if (
+        not (folder / "best.safetensors").exists()
+        or json.loads(log.read_text().splitlines()[-1])["step"] < run.loop.steps
+    ):
+        if arguments.teacher:
+            imitate(Imitation(run, folder, arguments.teacher))
+        else:
+            train(run, folder, resume=(folder / "state.safetensors").exists())
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
@@ -450,6 +493,7 @@ def main() -> None:
     parser.add_argument("--train", help="LMDB to train on")
     parser.add_argument("--validation", nargs="+", default=[], help="labelled crops to measure with")
     parser.add_argument("--images", type=int, default=48_000, help="the budget of each")
+    parser.add_argument("--teacher", help="imitate this model in place of learning from labels")
     parser.add_argument("--seed", type=int, default=1, help="of weights and order")
     parser.add_argument("--points", type=int, default=4, help="how often to measure on the way")
     parser.add_argument("--latency", action="store_true", help="time networks and peers")
