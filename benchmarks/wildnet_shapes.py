@@ -49,7 +49,7 @@ from wildtext.charset import Charset
 from wildtext.codecs import Sequence
 from wildtext.config import DataOptions, LoopOptions, ModelOptions, OptimiserOptions, Recipe
 from wildtext.models import MODELS, Head, Preset
-from wildtext.models.blocks import ConvNorm, EncoderLayer
+from wildtext.models.blocks import ConvNorm, EncoderLayer, ResidualBlock
 from wildtext.models.contract import Output
 from wildtext.models.wildnet import WildNet, WildNetConfig
 from wildtext.training.canvas import model_input
@@ -152,6 +152,31 @@ class Guided(WildNet):
         self.features = features
 
 
+class Still(WildNet):
+    """Attention layers that do nothing at first: what ends their branches is zero (after Bachlechner et al. 2021)."""
+
+    def __init__(self, config: WildNetConfig, charset: Charset):
+        super().__init__(config, charset)
+        for layer in self.context:
+            assert isinstance(layer, EncoderLayer)
+            for last in (layer.projection, layer.mlp[-1]):
+                assert isinstance(last, nn.Linear)
+                nn.init.zeros_(last.weight)
+                nn.init.zeros_(last.bias)
+
+
+class StillBlocks(Still):
+    """Residual blocks that do nothing at first, too (Goyal et al. 2017)."""
+
+    def __init__(self, config: WildNetConfig, charset: Charset):
+        super().__init__(config, charset)
+        for block in self.modules():
+            if isinstance(block, ResidualBlock):
+                *_, last = block.branch.modules()
+                assert isinstance(last, nn.BatchNorm2d)
+                nn.init.zeros_(last.weight)
+
+
 class SquaredReLU(nn.Module):
     """Primer's activation (So et al. 2021)."""
 
@@ -211,6 +236,8 @@ CANDIDATES = {
     ),
     "no-attention": Candidate(replace(_FIRST, layers=0), "what is attention worth?"),
     "one-layer": Candidate(replace(_FIRST, layers=1), "is one layer enough?"),
+    "still": Candidate(_FIRST, "attention that starts as nothing?", Still),
+    "still-blocks": Candidate(_FIRST, "and residual blocks that do?", StillBlocks),
     "grid": Candidate(_FIRST, "attention over rows and columns?", Grid),
     "flattened": Candidate(_FIRST, "rows side by side in place of their mean?", Flattened),
     "rearranged": Candidate(_FIRST, "SVTRv2's vertical rearrangement?", Rearranged),

@@ -35,8 +35,8 @@ _ACDS = {"channels": [16] * 5, "depths": [1] * 5, "features": 32, "heads": 2, "m
 _SVTR = {"channels": [16, 32, 32], "depths": [1, 2, 1], "local": [1, 1, 0], "head_size": 8, "max_length": 6}
 SMALL: dict[str, dict[str, Any]] = {
     "wildnet": {"channels": [8, 16, 32, 64], "depths": [0, 1, 1], "layers": 1, "heads": 2},
-    "wildnet-small": {"channels": [8, 32, 64], "depths": [1, 1], "heads": 2},
-    "wildnet-base": {"channels": [16, 32, 64], "depths": [1, 2], "layers": 2, "heads": 2},
+    "wildnet-small": {"channels": [8, 16, 32, 64], "depths": [0, 1, 1], "heads": 2},
+    "wildnet-base": {"channels": [8, 16, 32, 64], "depths": [0, 1, 2], "heads": 2},
     "crnn": _DTRB,
     "rare": _DTRB,
     "star-net": _DTRB,

@@ -49,7 +49,7 @@ def test_shapes_that_do_not_fit_are_refused(sizes: dict[str, Any], problem: str)
 
 
 def test_sizes_may_come_from_json() -> None:
-    model = build("wildnet-small", CHARSET, {"strides": [[2, 1], [2, 2]], "channels": [4, 8, 8], "heads": 2})
+    model = build("wildnet-small", CHARSET, {"strides": [[2, 1], [2, 2]], "channels": [4, 8, 8], "depths": [0, 1]})
     assert model.config.strides == ((2, 1), (2, 2))
 
 
