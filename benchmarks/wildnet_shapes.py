@@ -218,14 +218,12 @@ class Candidate:
 
 
 _FIRST = WildNetConfig()
+_EARLY = replace(_FIRST, channels=(32, 128, 256), strides=((2, 2), (2, 1)), depths=(2, 2))
 
 CANDIDATES = {
     "first": Candidate(_FIRST, "the first wildnet: stages at 16x64, 8x64 and 4x32"),
     "lean": Candidate(replace(_FIRST, depths=(0, 0, 2)), "only strided convolutions above 4x32"),
-    "early": Candidate(
-        replace(_FIRST, channels=(32, 128, 256), strides=((2, 2), (2, 1)), depths=(2, 2)),
-        "quarter height and width at once: stages at 8x32 and 4x32",
-    ),
+    "early": Candidate(_EARLY, "quarter height and width at once: stages at 8x32 and 4x32"),
     "wide": Candidate(
         replace(_FIRST, channels=(32, 96, 256), strides=((2, 1), (2, 2)), depths=(0, 3)),
         "no convolution at 16x64 behind the stem; all depth at 4x32",
@@ -243,8 +241,9 @@ CANDIDATES = {
     "rearranged": Candidate(_FIRST, "SVTRv2's vertical rearrangement?", Rearranged),
     "squared-relu": Candidate(_FIRST, "squared ReLU?", _activated(SquaredReLU)),
     "gelu": Candidate(_FIRST, "GELU?", _activated(nn.GELU)),
-    "plain-ctc": Candidate(_FIRST, "are places of characters worth telling?", PlainCTC),
-    "guided": Candidate(_FIRST, "semantic guidance besides?", Guided),
+    "early-no-attention": Candidate(replace(_EARLY, layers=0), "what is attention worth to the early one?"),
+    "early-plain-ctc": Candidate(_EARLY, "are places of characters worth telling?", PlainCTC),
+    "early-guided": Candidate(_EARLY, "semantic guidance besides?", Guided),
 }
 
 
