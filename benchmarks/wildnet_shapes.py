@@ -152,29 +152,35 @@ class Guided(WildNet):
         self.features = features
 
 
-class Still(WildNet):
-    """Attention layers that do nothing at first: what ends their branches is zero (after Bachlechner et al. 2021)."""
-
-    def __init__(self, config: WildNetConfig, charset: Charset):
-        super().__init__(config, charset)
-        for layer in self.context:
-            assert isinstance(layer, EncoderLayer)
-            for last in (layer.projection, layer.mlp[-1]):
-                assert isinstance(last, nn.Linear)
-                nn.init.zeros_(last.weight)
-                nn.init.zeros_(last.bias)
+def _still_attention(model: WildNet) -> None:
+    """Let attention layers do nothing at first: what ends their branches is zero (after Bachlechner et al. 2021)."""
+    for layer in model.context:
+        assert isinstance(layer, EncoderLayer)
+        for last in (layer.projection, layer.mlp[-1]):
+            assert isinstance(last, nn.Linear)
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
 
 
-class StillBlocks(Still):
-    """Residual blocks that do nothing at first, too (Goyal et al. 2017)."""
+def _still_blocks(model: WildNet) -> None:
+    """Let residual blocks do nothing at first (Goyal et al. 2017)."""
+    for block in model.modules():
+        if isinstance(block, ResidualBlock):
+            *_, last = block.branch.modules()
+            assert isinstance(last, nn.BatchNorm2d)
+            nn.init.zeros_(last.weight)
 
-    def __init__(self, config: WildNetConfig, charset: Charset):
-        super().__init__(config, charset)
-        for block in self.modules():
-            if isinstance(block, ResidualBlock):
-                *_, last = block.branch.modules()
-                assert isinstance(last, nn.BatchNorm2d)
-                nn.init.zeros_(last.weight)
+
+def _begun(*starts: Callable[[WildNet], None]) -> type[WildNet]:
+    """A class of networks that start otherwise."""
+
+    class Begun(WildNet):
+        def __init__(self, config: WildNetConfig, charset: Charset):
+            super().__init__(config, charset)
+            for start in starts:
+                start(self)
+
+    return Begun
 
 
 class SquaredReLU(nn.Module):
@@ -234,8 +240,9 @@ CANDIDATES = {
     ),
     "no-attention": Candidate(replace(_FIRST, layers=0), "what is attention worth?"),
     "one-layer": Candidate(replace(_FIRST, layers=1), "is one layer enough?"),
-    "still": Candidate(_FIRST, "attention that starts as nothing?", Still),
-    "still-blocks": Candidate(_FIRST, "and residual blocks that do?", StillBlocks),
+    "still-attention": Candidate(_FIRST, "attention that starts as nothing?", _begun(_still_attention)),
+    "still-blocks": Candidate(_FIRST, "residual blocks that start as nothing?", _begun(_still_blocks)),
+    "still": Candidate(_FIRST, "both?", _begun(_still_attention, _still_blocks)),
     "grid": Candidate(_FIRST, "attention over rows and columns?", Grid),
     "flattened": Candidate(_FIRST, "rows side by side in place of their mean?", Flattened),
     "rearranged": Candidate(_FIRST, "SVTRv2's vertical rearrangement?", Rearranged),

@@ -51,9 +51,9 @@ _BY_ASPECT = Preprocessing(
 MODELS: dict[str, Preset] = {
     # Dense convolutions, attention over columns, CTC; made for reading on a CPU (docs/wildnet.md).
     "wildnet": Preset(WildNet, WildNetConfig(), _WIDE, "94+space"),
-    "wildnet-small": Preset(WildNet, WildNetConfig(layers=1), _WIDE, "94+space"),
+    "wildnet-small": Preset(WildNet, WildNetConfig(depths=(0, 0, 2), layers=1), _WIDE, "94+space"),
     "wildnet-base": Preset(
-        WildNet, WildNetConfig(channels=(32, 64, 192, 320), depths=(0, 2, 4), heads=5), _WIDE, "94+space"
+        WildNet, WildNetConfig(channels=(32, 64, 192, 320), depths=(0, 1, 4), heads=5), _WIDE, "94+space"
     ),
     # VGG, BiLSTM, CTC (Shi, Bai and Yao 2017).
     "crnn": Preset(DTRB, DTRBConfig(), _GREY),
