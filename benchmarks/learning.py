@@ -49,6 +49,8 @@ SMALLER: dict[str, dict[str, Any]] = {
     "mgp-str-tiny": _MGP_STR,
     "char-str-small": _MGP_STR,
     "acds-str-small": _ACDS_STR,
+    "parseq-tiny": {"features": 32, "layers": 1, "heads": 2, "decoder_heads": 2, "max_length": 5},
+    "svtrv2-tiny": {"channels": [16, 32, 64], "depths": [1, 2, 1], "local": [1, 1, 0], "head_size": 8},
 }
 """Sizes at which a run takes a minute or two of a processor, for one preset of each architecture."""
 

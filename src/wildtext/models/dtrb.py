@@ -200,5 +200,4 @@ class AttentionDecoder(nn.Module):
 def _head(config: DTRBConfig, charset: Charset, *, steps: int) -> Head:
     if config.prediction == "attention":
         return Head(Sequence.dtrb(charset, config.max_length), loss="cross_entropy")
-    # A thin-plate spline moves what the columns look at.
-    return Head(CTC(charset, steps), loss="ctc", aligned=config.transformation == "none")
+    return Head(CTC(charset, steps), loss="ctc")
