@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tests.oracles import weights_recipe
+from wildtext.charset import Charset
 from wildtext.models import Model, build
 from wildtext.weights.importers.contract import Imported
 
@@ -66,6 +67,13 @@ def loaded(imported: Imported) -> Model:
     model = build(imported.architecture, imported.charset, imported.sizes)
     model.load_state_dict(imported.weights)
     return model.eval()
+
+
+def parameter_count(preset: str, charset: Charset, sizes: dict[str, Any] | None = None) -> int:
+    """Parameters of a preset, without making them."""
+    with torch.device("meta"):
+        model = build(preset, charset, sizes)
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def intermediate(model: Model, *names: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 LINEAR = ("weight", "bias")
 NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
@@ -15,6 +15,20 @@ PADDLE_NORM = {"weight": "weight", "bias": "bias", "_mean": "running_mean", "_va
 def layer(reference: str, ours: str, leaves: Iterable[str] = LINEAR) -> dict[str, str]:
     """A layer whose tensors have the same names in both."""
     return {f"{reference}.{leaf}": f"{ours}.{leaf}" for leaf in leaves}
+
+
+def layers(reference: str, ours: str, parts: Mapping[str, str]) -> dict[str, str]:
+    """Layers below one name of the reference to layers below one of ours, which may be empty.
+
+    Args:
+        reference: stands before what the reference calls the layers.
+        ours: stands before what we call them.
+        parts: the reference's names of the layers to ours.
+    """
+    names: dict[str, str] = {}
+    for part, our in parts.items():
+        names |= layer(f"{reference}.{part}", f"{ours}.{our}".removeprefix("."))
+    return names
 
 
 def normed(convolution: str, norm: str, ours: str, first: int = 0) -> dict[str, str]:
@@ -32,7 +46,4 @@ def vit_layer(reference: str, ours: str) -> dict[str, str]:
         "mlp.fc1": "mlp.0",
         "mlp.fc2": "mlp.2",
     }
-    names: dict[str, str] = {}
-    for part, our in parts.items():
-        names |= layer(f"{reference}.{part}", f"{ours}.{our}")
-    return names
+    return layers(reference, ours, parts)

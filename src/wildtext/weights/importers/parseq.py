@@ -12,7 +12,7 @@ from wildtext.errors import BundleError
 from wildtext.images import Fixed
 from wildtext.models import MODELS
 from wildtext.weights.importers.contract import Imported, Source, known_charset, renamed
-from wildtext.weights.importers.names import layer, vit_layer
+from wildtext.weights.importers.names import layer, layers, vit_layer
 
 _PROJECT = "PARSeq"
 
@@ -36,8 +36,8 @@ def _recognises(names: Collection[str]) -> bool:
 def _convert(tensors: Mapping[str, Tensor], charset: Charset | None) -> Imported:
     """Any size. The end is token 0; begin and padding are the last two, which have embeddings alone."""
     plain = {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()}
-    layers = len({name.split(".")[2] for name in plain if name.startswith("encoder.blocks.")})
-    weights = _split(renamed(plain, names_of(layers), project=_PROJECT))
+    depth = len({name.split(".")[2] for name in plain if name.startswith("encoder.blocks.")})
+    weights = _split(renamed(plain, names_of(depth), project=_PROJECT))
     features, _, *patch = weights["patches.weight"].shape
     height, width = _canvas(patch[0], patch[1], weights["position"].shape[1])
     fitting = (
@@ -51,7 +51,7 @@ def _convert(tensors: Mapping[str, Tensor], charset: Charset | None) -> Imported
             "width": width,
             "patch": tuple(patch),
             "features": features,
-            "layers": layers,
+            "layers": depth,
             "heads": max(features // _HEAD_SIZE, 1),
             "decoder_heads": max(features // _DECODER_HEAD_SIZE, 1),
             "max_length": weights["queries"].shape[1] - 1,
@@ -79,7 +79,7 @@ def _canvas(patch_height: int, patch_width: int, patches: int) -> tuple[int, int
     return _HEIGHT, patches // rows * patch_width
 
 
-def names_of(layers: int) -> dict[str, str]:
+def names_of(depth: int) -> dict[str, str]:
     """The reference's names to ours, the three first projections of attention still in one matrix."""
     ours = {
         "encoder.pos_embed": "position",
@@ -90,7 +90,7 @@ def names_of(layers: int) -> dict[str, str]:
         **layer("decoder.norm", "norm_answer"),
         **layer("head", "classifier"),
     }
-    for number in range(layers):
+    for number in range(depth):
         ours |= vit_layer(f"encoder.blocks.{number}", f"layers.{number}")
     parts = {
         "norm_q": "norm_queries",
@@ -102,8 +102,7 @@ def names_of(layers: int) -> dict[str, str]:
         "self_attn.out_proj": "text_attention.projection",
         "cross_attn.out_proj": "image_attention.projection",
     }
-    for part, our in parts.items():
-        ours |= layer(f"decoder.layers.0.{part}", f"decoder.{our}")
+    ours |= layers("decoder.layers.0", "decoder", parts)
     for part, our in (("self_attn", "text_attention"), ("cross_attn", "image_attention")):
         for leaf in ("weight", "bias"):
             ours[f"decoder.layers.0.{part}.in_proj_{leaf}"] = f"decoder.{our}.query_key_value.{leaf}"

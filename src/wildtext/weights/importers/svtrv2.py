@@ -13,7 +13,7 @@ from wildtext.charset import Charset
 from wildtext.images import Buckets
 from wildtext.models import MODELS
 from wildtext.weights.importers.contract import Imported, Source, known_charset, renamed
-from wildtext.weights.importers.names import layer, normed, vit_layer
+from wildtext.weights.importers.names import layer, layers, normed, vit_layer
 
 _PROJECT = "SVTRv2 in OpenOCR"
 _GUIDANCE = "decoder.gtc_decoder."
@@ -90,14 +90,14 @@ def _layer(reference: str, ours: str, *, local: bool) -> dict[str, str]:
         parts |= {f"mixer.{number}": f"mixer.convolutions.{number}" for number in range(2)}
     else:
         parts |= {"mixer.qkv": "mixer.qkv", "mixer.proj": "mixer.projection"}
-    return _layers(reference, ours, parts)
+    return layers(reference, ours, parts)
 
 
 def _rearrangement(reference: str) -> dict[str, str]:
     names = vit_layer(f"{reference}.w_atten_block", "rearrangement.horizontal")
     del names[f"{reference}.w_atten_block.attn.qkv.bias"]
     parts = {"fc_kv": "rearrangement.key_value", "fc": "classifier"}
-    return {f"{reference}.char_token": "rearrangement.query", **names, **_layers(reference, "", parts)}
+    return {f"{reference}.char_token": "rearrangement.query", **names, **layers(reference, "", parts)}
 
 
 def _guidance() -> dict[str, str]:
@@ -108,7 +108,7 @@ def _guidance() -> dict[str, str]:
         f"{_GUIDANCE}prompt_pre_embed": "guidance.place.previous",
         f"{_GUIDANCE}char_embed.embedding.weight": "guidance.embedding.weight",
     }
-    names |= _layers(_GUIDANCE[:-1], "guidance", {"norm_pred": "norm", "ques1_head": "classifier"})
+    names |= layers(_GUIDANCE[:-1], "guidance", {"norm_pred": "norm", "ques1_head": "classifier"})
     attentions = ("ask", "images_to_question_cross_attn"), ("look", "question_to_images_cross_attn")
     for number, (ours, attention) in enumerate(attentions, start=1):
         parts = {
@@ -118,14 +118,7 @@ def _guidance() -> dict[str, str]:
             f"{attention}.kv": "key_value",
             f"{attention}.proj": "projection",
         }
-        names |= _layers(f"{_GUIDANCE}cmff_decoder.0", f"guidance.{ours}", parts)
-    return names
-
-
-def _layers(reference: str, ours: str, parts: Mapping[str, str]) -> dict[str, str]:
-    names: dict[str, str] = {}
-    for part, our in parts.items():
-        names |= layer(f"{reference}.{part}", f"{ours}.{our}".removeprefix("."))
+        names |= layers(f"{_GUIDANCE}cmff_decoder.0", f"guidance.{ours}", parts)
     return names
 
 
