@@ -74,14 +74,6 @@ _CONVOLUTIONS = [
 """Channels, height and width."""
 
 
-class PlainCTC(WildNet):
-    """Without being told where characters stand."""
-
-    def __init__(self, config: WildNetConfig, charset: Charset):
-        super().__init__(config, charset)
-        self.heads = {"text": replace(self.heads["text"], aligned=False)}
-
-
 class Flattened(WildNet):
     """The rows of a column side by side, mapped to its features, in place of their mean."""
 
@@ -171,18 +163,6 @@ def _still_blocks(model: WildNet) -> None:
             nn.init.zeros_(last.weight)
 
 
-def _begun(*starts: Callable[[WildNet], None]) -> type[WildNet]:
-    """A class of networks that start otherwise."""
-
-    class Begun(WildNet):
-        def __init__(self, config: WildNetConfig, charset: Charset):
-            super().__init__(config, charset)
-            for start in starts:
-                start(self)
-
-    return Begun
-
-
 class SquaredReLU(nn.Module):
     """Primer's activation (So et al. 2021)."""
 
@@ -194,18 +174,33 @@ def _rows(config: WildNetConfig) -> int:
     return 16 // prod(down for down, _ in config.strides)
 
 
-def _activated(activation: Callable[[], nn.Module]) -> type[WildNet]:
-    """A class of networks with another activation in the convolutions."""
+def _activated(activation: Callable[[], nn.Module]) -> Callable[[WildNet], None]:
+    """What gives the convolutions of a network another activation."""
 
-    class Activated(WildNet):
+    def replace_relu(model: WildNet) -> None:
+        for block in [block for block in model.modules() if not isinstance(block, EncoderLayer)]:
+            for name, layer in block.named_children():
+                if isinstance(layer, nn.ReLU):
+                    setattr(block, name, activation())
+
+    return replace_relu
+
+
+def _not_aligned(model: WildNet) -> None:
+    """Do not tell the columns where characters stand."""
+    model.heads = {"text": replace(model.heads["text"], aligned=False)}
+
+
+def _changed(*changes: Callable[[WildNet], None]) -> type[WildNet]:
+    """A class of networks that are changed when they are made."""
+
+    class Changed(WildNet):
         def __init__(self, config: WildNetConfig, charset: Charset):
             super().__init__(config, charset)
-            for block in [block for block in self.modules() if not isinstance(block, EncoderLayer)]:
-                for name, layer in block.named_children():
-                    if isinstance(layer, nn.ReLU):
-                        setattr(block, name, activation())
+            for change in changes:
+                change(self)
 
-    return Activated
+    return Changed
 
 
 @dataclass(frozen=True)
@@ -240,16 +235,16 @@ CANDIDATES = {
     ),
     "no-attention": Candidate(replace(_FIRST, layers=0), "what is attention worth?"),
     "one-layer": Candidate(replace(_FIRST, layers=1), "is one layer enough?"),
-    "still-attention": Candidate(_FIRST, "attention that starts as nothing?", _begun(_still_attention)),
-    "still-blocks": Candidate(_FIRST, "residual blocks that start as nothing?", _begun(_still_blocks)),
-    "still": Candidate(_FIRST, "both?", _begun(_still_attention, _still_blocks)),
+    "still-attention": Candidate(_FIRST, "attention that starts as nothing?", _changed(_still_attention)),
+    "still-blocks": Candidate(_FIRST, "residual blocks that start as nothing?", _changed(_still_blocks)),
+    "still": Candidate(_FIRST, "both?", _changed(_still_attention, _still_blocks)),
     "grid": Candidate(_FIRST, "attention over rows and columns?", Grid),
     "flattened": Candidate(_FIRST, "rows side by side in place of their mean?", Flattened),
     "rearranged": Candidate(_FIRST, "SVTRv2's vertical rearrangement?", Rearranged),
-    "squared-relu": Candidate(_FIRST, "squared ReLU?", _activated(SquaredReLU)),
-    "gelu": Candidate(_FIRST, "GELU?", _activated(nn.GELU)),
+    "squared-relu": Candidate(_FIRST, "squared ReLU?", _changed(_activated(SquaredReLU))),
+    "gelu": Candidate(_FIRST, "GELU?", _changed(_activated(nn.GELU))),
     "early-no-attention": Candidate(replace(_EARLY, layers=0), "what is attention worth to the early one?"),
-    "early-plain-ctc": Candidate(_EARLY, "are places of characters worth telling?", PlainCTC),
+    "early-plain-ctc": Candidate(_EARLY, "are places of characters worth telling?", _changed(_not_aligned)),
     "early-guided": Candidate(_EARLY, "semantic guidance besides?", Guided),
 }
 
