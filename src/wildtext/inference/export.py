@@ -114,9 +114,9 @@ def _write(network: Model, bundle: Bundle, path: Path) -> None:
 
 def _side(name: str, sizes: tuple[int, ...]) -> Any:
     """How height or width varies: in multiples of the greatest common divisor, as strides of networks want it."""
-    unit = math.gcd(*sizes)
     if len(set(sizes)) == 1:
-        return None
+        return torch.export.Dim.STATIC
+    unit = math.gcd(*sizes)
     return unit * torch.export.Dim(name, min=min(sizes) // unit, max=max(sizes) // unit)
 
 

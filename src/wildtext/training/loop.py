@@ -186,8 +186,7 @@ class Run:
         """Measure the averaged weights, and keep them if they are the best so far."""
         state, average = self.state, self.state.average
         bundle = Bundle.of(self.recipe.model.name, average, self.preprocessing)
-        half = self.recipe.loop.precision == "bf16"
-        recognizer = Recognizer(bundle, TorchRuntime(average, str(self.device), bf16=half))
+        recognizer = Recognizer(bundle, TorchRuntime(average, str(self.device), bf16=self._half))
         results = [evaluate(recognizer, source, protocol=self.recipe.data.protocol) for source in self.validation]
         accuracy = {Path(result.name).name: round(result.accuracy, 2) for result in results}
         for name, value in accuracy.items():
@@ -206,6 +205,10 @@ class Run:
     @property
     def _seconds(self) -> float:
         return time.monotonic() - self._began
+
+    @property
+    def _half(self) -> bool:
+        return self.recipe.loop.precision == "bf16"
 
     def _add_gradients(self, delivery: Delivery) -> torch.Tensor:
         """Add up the gradients of all parts, and give the loss.
@@ -226,13 +229,11 @@ class Run:
         batch, model = part.batch, self.state.model
         images = model_input(part, self.preprocessing, self.surfaces, self.device)
         shares = torch.from_numpy(batch.valid_width).to(self.device)
-        spans = character_spans(batch.boxes, batch.images.shape[2])
-        targets = {
-            name: Targets.encode(head.codec, list(batch.texts), self.device, spans=spans if head.aligned else None)
-            for name, head in model.heads.items()
-        }
-        half = self.recipe.loop.precision == "bf16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+        targets = {}
+        for name, head in model.heads.items():
+            spans = character_spans(batch.boxes, batch.images.shape[2]) if head.aligned else None
+            targets[name] = Targets.encode(head.codec, list(batch.texts), self.device, spans=spans)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half):
             output = model(images, shares, {name: target.ids for name, target in targets.items()})
         return total_loss(output, targets, model, batch.boxes)
 
