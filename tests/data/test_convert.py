@@ -11,7 +11,8 @@ import pytest
 from wildtext.cli import FAILED, OK, UNUSABLE, main
 from wildtext.data import ConcatSource, open_source, writer
 from wildtext.data.convert import synthetic_chinese
-from wildtext.data.convert.synthetic_chinese import FirstId, Numbering, StringList, open_synthetic_chinese
+from wildtext.data.convert.listed import WordList
+from wildtext.data.convert.synthetic_chinese import FirstId, Numbering, open_synthetic_chinese
 from wildtext.data.pack import pack
 from wildtext.errors import DataError, SampleError
 
@@ -191,7 +192,7 @@ def test_what_is_left_out_is_listed_with_file_and_line(release: Release, capsys:
         assert line in out
 
 
-class Stop(StringList):
+class Stop(WordList):
     """Is interrupted at its fourth line."""
 
     def content(self, index: int) -> bytes:
@@ -204,7 +205,7 @@ def interrupt(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Convert the first lines."""
     monkeypatch.setattr(writer, "_COMMIT_SAMPLES", 2)
     with monkeypatch.context() as stopped:
-        stopped.setattr(synthetic_chinese, "StringList", Stop)
+        stopped.setattr(synthetic_chinese, "WordList", Stop)
         assert main(arguments(folder)) == 130
 
 
@@ -259,7 +260,7 @@ def test_nothing_that_fits_is_an_error_with_a_reason(release: Release) -> None:
         ("characters.txt", "blank\n", r"characters\.txt has no characters"),
         ("characters.txt", None, r"cannot read .*characters\.txt: No such file"),
         ("train.txt", None, r"cannot read .*train\.txt: No such file"),
-        ("train.txt", b"\xff\xfe", r"train\.txt is not UTF-8"),
+        ("train.txt", b"\xe9\n", r"train\.txt:1: byte 0xe9 in .* is not UTF-8"),
         ("images", None, r"there is no folder .*images; it should hold"),
     ],
 )

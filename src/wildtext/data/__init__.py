@@ -7,7 +7,7 @@ from glob import glob
 from pathlib import Path
 
 from wildtext.data.concat import ConcatSource
-from wildtext.data.files import LABELS, open_jsonl, open_list
+from wildtext.data.files import LABELS, open_json, open_jsonl, open_list
 from wildtext.data.lmdb import DATA, PART, LmdbSource
 from wildtext.data.source import LabelledSource, Source
 from wildtext.errors import DataError
@@ -20,8 +20,8 @@ def open_source(path: Path | str) -> LabelledSource:
 
     Args:
         path: a folder with `labels.tsv`, an LMDB (its folder, or its `.mdb` or `.lmdb` file), a folder of LMDBs at any
-            depth, a `.jsonl` file, or a list file with ``path<TAB>text`` on each line. Folders that end in `.part` are
-            unfinished and passed over.
+            depth, a `.jsonl` file, a `.json` file of mmocr, or a list file with ``path<TAB>text`` on each line. Folders
+            that end in `.part` are unfinished and passed over.
 
     Raises:
         DataError: there is nothing there, or nothing that is known.
@@ -35,7 +35,7 @@ def open_source(path: Path | str) -> LabelledSource:
         raise DataError(f"there is no data at {path}, or it may not be read")
     if path.suffix in (".mdb", ".lmdb"):
         return LmdbSource(path)
-    return open_jsonl(path) if path.suffix == ".jsonl" else open_list(path)
+    return {".jsonl": open_jsonl, ".json": open_json}.get(path.suffix, open_list)(path)
 
 
 def _open_folder(folder: Path) -> LabelledSource:

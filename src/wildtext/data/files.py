@@ -1,41 +1,84 @@
-"""Labelled image files: list files, folders with `labels.tsv`, JSON Lines."""
+"""Labelled image files: list files, folders with `labels.tsv`, JSON Lines, and the JSON of mmocr."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wildtext.data.lines import Lines
 from wildtext.errors import DataError, ImageError, SampleError
 from wildtext.images import decode, read_file
 from wildtext.types import Floats, Sample
 
 LABELS = "labels.tsv"
 
+_IMAGES = "full_images"
+"""What Union14M-L calls the folder of its images, which its lists do not name."""
+
 _FAR = 1e9
 """No coordinate, in pixels, is as far out as this; also keeps infinity and what float32 cannot hold away."""
+
+Record = TypeVar("Record", covariant=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """One line of a list: where the image is, what it says, and where its characters are."""
+    """One line of a list: where the image is, as the list has it, what it says, and where its characters are."""
 
-    path: Path
+    path: str
     text: str
     boxes: Floats | None = None
 
 
-class FileSource:
-    """Images named by a list; paths are relative to the folder of the list."""
+class Indexed(Protocol[Record]):
+    """A sequence, as far as it is needed here."""
 
-    def __init__(self, path: Path, entries: list[Entry]):
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Record: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Parsed(Generic[Record]):
+    """Entries that are parsed when they are asked for: millions of them would take gigabytes in every process.
+
+    Attributes:
+        records: e.g. the lines of a list.
+        kept: which of them are entries.
+        parse: makes an entry of a record.
+    """
+
+    records: Indexed[Record]
+    kept: Sequence[int] | NDArray[np.int64]
+    parse: Callable[[Any], Entry]
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def __getitem__(self, index: int, /) -> Entry:
+        return self.parse(self.records[int(self.kept[index])])
+
+
+class FileSource:
+    """Images named by a list.
+
+    Args:
+        path: of the list, for messages.
+        entries: what it says.
+        root: the folder that paths are relative to; where None, that of the list.
+    """
+
+    def __init__(self, path: Path, entries: Indexed[Entry], root: Path | None = None):
         self.path = path
         self.entries = entries
+        self.root = path.parent if root is None else root
 
     @property
     def name(self) -> str:
@@ -49,7 +92,7 @@ class FileSource:
 
     def where(self, index: int) -> str:
         """Path of an entry's image."""
-        return str(self.entries[index].path)
+        return str(self._file(index))
 
     def text(self, index: int) -> str:
         """Label of an entry, as it is stored."""
@@ -62,7 +105,7 @@ class FileSource:
             SampleError: the file cannot be read.
         """
         try:
-            return read_file(self.entries[index].path)
+            return read_file(self._file(index))
         except ImageError as error:
             raise SampleError(f"{self.where(index)}: {error}") from error
 
@@ -82,6 +125,9 @@ class FileSource:
         except ImageError as error:
             raise SampleError(f"{self.where(index)}: {error}") from error
 
+    def _file(self, index: int) -> Path:
+        return self.root / self.entries[index].path
+
 
 def open_list(path: Path) -> FileSource:
     """A list file with ``path<TAB>text`` or ``path<blank>text`` on each line, UTF-8.
@@ -90,37 +136,37 @@ def open_list(path: Path) -> FileSource:
     paths may contain blanks too. A tab with nothing after it is an empty label. Empty lines are passed over.
 
     Raises:
-        DataError: the file cannot be read or a line has no path or no text.
+        DataError: the file cannot be read, or a line has no path or no text, or several images.
     """
-
-    def parse(line: str) -> Entry:
-        image, tab, text = line.partition("\t")
-        if not tab:
-            image, _, text = line.partition(" ")
-        if not image or not (tab or text):
-            raise ValueError("expected a path, a tab and the text")
-        return Entry(path.parent / image, text)
-
-    return _open(path, parse)
+    return _open_lines(path, _parse_line)
 
 
 def open_jsonl(path: Path) -> FileSource:
     """JSON Lines with ``path``, ``text`` and, optionally, ``boxes``: per code point a quadrilateral or null.
 
+    The path may also be called ``filename``, as in lists of mmocr 0.x.
+
     Raises:
         DataError: the file cannot be read or a line is malformed.
     """
+    return _open_lines(path, _parse_object)
 
-    def parse(line: str) -> Entry:
-        record = json.loads(line)
-        if not isinstance(record, dict) or not {"path", "text"} <= record.keys():
-            raise ValueError('expected an object with "path" and "text"')
-        image, text = record["path"], record["text"]
-        if not (isinstance(image, str) and image and isinstance(text, str)):
-            raise ValueError('"path" and "text" must be strings')
-        return Entry(path.parent / image, text, parse_boxes(record.get("boxes"), text))
 
-    return _open(path, parse)
+def open_json(path: Path) -> FileSource:
+    """The JSON of mmocr 1.x: ``{"data_list": [{"img_path": ..., "instances": [{"text": ...}]}, ...]}``.
+
+    Raises:
+        DataError: the file cannot be read or has another form.
+    """
+    try:
+        document = json.loads("\n".join(Lines(path)))
+        if not (isinstance(document, dict) and isinstance(document.get("data_list"), list)):
+            raise ValueError('expected mmocr\'s {"metainfo": ..., "data_list": [...]}')
+        pairs = [_parse_item(number, item) for number, item in enumerate(document["data_list"])]
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: {error}. If it has an object on each line, call it .jsonl") from error
+    root = _find_root(path, pairs[0][0]) if pairs else path.parent
+    return FileSource(path, Parsed(pairs, range(len(pairs)), _parse_pair), root)
 
 
 def parse_boxes(value: Any, text: str) -> Floats | None:
@@ -159,27 +205,80 @@ def _parse_quad(quad: Any) -> NDArray[np.float64]:
     return corners
 
 
-def read_lines(path: Path) -> list[str]:
-    """Lines of a UTF-8 text file without their ends; the last one is empty where the file ends as it should.
-
-    Raises:
-        DataError: the file cannot be read or is not UTF-8.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 ({error}); convert it, e.g. with iconv") from error
-    return [line.rstrip("\r") for line in lines]
-
-
-def _open(path: Path, parse: Callable[[str], Entry]) -> FileSource:
-    entries = []
-    for number, line in enumerate(read_lines(path), start=1):
+def _open_lines(path: Path, parse: Callable[[str], Entry]) -> FileSource:
+    """Open a list, checking every line."""
+    lines = Lines(path)
+    kept: list[int] = []
+    root = path.parent
+    for number, line in enumerate(lines):
         if line.strip():
             try:
-                entries.append(parse(line))
+                entry = parse(line)
             except (ValueError, RecursionError) as error:
-                raise DataError(f"{path}:{number}: {error}: {line[:80]!r}") from error
-    return FileSource(path, entries)
+                raise DataError(f"{path}:{number + 1}: {error}: {line[:80]!r}") from error
+            if not kept:
+                root = _find_root(path, entry.path)
+            kept.append(number)
+    return FileSource(path, Parsed(lines, np.array(kept, np.int64), parse), root)
+
+
+def _find_root(path: Path, first: str) -> Path:
+    """The folder that paths in a list are relative to: its own, or where that has not the first image, one above.
+
+    Lists of PaddleOCR and mmocr are often relative to a folder that only a configuration names.
+    """
+    for folder in (path.parent, *path.absolute().parents[1:3]):
+        for root in (folder, folder / _IMAGES):
+            if os.path.exists(root / first):
+                return root
+    return path.parent
+
+
+def _parse_line(line: str) -> Entry:
+    image, tab, text = line.partition("\t")
+    if not tab:
+        image, _, text = line.partition(" ")
+    if not image or not (tab or text):
+        raise ValueError("expected a path, a tab and the text")
+    if tab and image.startswith("[") and isinstance(_json_or_none(image), list):
+        raise ValueError("expected one image, not a list; give every image a line of its own")
+    if tab and text.startswith("[{") and isinstance(_json_or_none(text), list):
+        raise ValueError("expected the text of a word, not the boxes of a photograph; cut its words out first")
+    return Entry(image, text)
+
+
+def _json_or_none(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _parse_object(line: str) -> Entry:
+    record = json.loads(line)
+    key = "filename" if isinstance(record, dict) and "filename" in record else "path"
+    if not isinstance(record, dict) or not {key, "text"} <= record.keys():
+        raise ValueError('expected an object with "path" (or "filename") and "text"')
+    image, text = record[key], record["text"]
+    if not (isinstance(image, str) and image and isinstance(text, str)):
+        raise ValueError(f'"{key}" and "text" must be strings')
+    return Entry(image, text, parse_boxes(record.get("boxes"), text))
+
+
+def _parse_item(number: int, item: Any) -> tuple[str, str]:
+    """Path and text of one item of mmocr's list."""
+    try:
+        image, (instance,) = item["img_path"], item["instances"]
+        text = instance["text"]
+    except (KeyError, TypeError, ValueError):
+        image = text = None
+    if not (isinstance(image, str) and image and isinstance(text, str)):
+        raise ValueError(
+            f'data_list[{number}]: expected {{"img_path": ..., "instances": [{{"text": ...}}]}} with one instance, not '
+            f"{json.dumps(item)[:80]}"
+        )
+    return image, text
+
+
+def _parse_pair(pair: tuple[str, str]) -> Entry:
+    return Entry(*pair)

@@ -12,17 +12,17 @@ to n. The file lists some characters twice; both ids stand for them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 from wildtext.data.concat import ConcatSource
-from wildtext.data.files import read_lines
-from wildtext.errors import DataError, ImageError, SampleError
-from wildtext.images import decode, read_file
-from wildtext.types import Floats, Sample
+from wildtext.data.convert.listed import WordList, check_images, malformed
+from wildtext.data.lines import Lines
+from wildtext.errors import DataError
 
 LENGTH = 10
 """Characters of every label."""
@@ -55,7 +55,7 @@ class Alphabet:
         Raises:
             DataError: it cannot be read, has no characters, or a line with several.
         """
-        lines = _without_end(read_lines(path))
+        lines = list(Lines(path))
         has_blank = lines[:1] == [BLANK]
         for number, line in enumerate(lines, start=1):
             if len(line) > 1 and not (has_blank and number == 1):
@@ -107,92 +107,6 @@ class Numbering:
     examples: tuple[Example, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class StringList:
-    """The samples of one list. Lines are parsed when they are asked for, as there are millions.
-
-    Attributes:
-        path: of the list; messages have it and the number of the line.
-        lines: of the list.
-        images: the folder that holds the images.
-        alphabet: what the ids stand for.
-        first_id: id of the first character.
-    """
-
-    path: Path
-    lines: Sequence[str]
-    images: Path
-    alphabet: Alphabet
-    first_id: int = 1
-
-    @property
-    def name(self) -> str:
-        """Path of the list."""
-        return str(self.path)
-
-    @property
-    def size(self) -> int:
-        """Number of lines."""
-        return len(self.lines)
-
-    def where(self, index: int) -> str:
-        """The list, and the number of the line in it, from 1."""
-        return f"{self.path}:{index + 1}"
-
-    def parse(self, index: int) -> tuple[str, list[int]]:
-        """Name of the image, and the ids.
-
-        Raises:
-            SampleError: the line does not have a name and ten numbers.
-        """
-        line = self.lines[index]
-        name, *numbers = line.split() or [""]
-        try:
-            if len(numbers) == LENGTH:
-                return name, [int(number) for number in numbers]
-        except ValueError:
-            pass
-        raise SampleError(f"{self.where(index)}: malformed line: expected a name and {LENGTH} ids, not {line[:80]!r}")
-
-    def text(self, index: int) -> str:
-        """Label of a line.
-
-        Raises:
-            SampleError: the line is malformed, or an id stands for no character.
-        """
-        try:
-            return self.alphabet.spell(self.parse(index)[1], self.first_id)
-        except ValueError as error:
-            raise SampleError(f"{self.where(index)}: {error}") from error
-
-    def content(self, index: int) -> bytes:
-        """The image file of a line.
-
-        Raises:
-            SampleError: the line is malformed, or the file cannot be read.
-        """
-        image = self.images / self.parse(index)[0]
-        try:
-            return read_file(image)
-        except ImageError as error:
-            raise SampleError(f"{self.where(index)}: {error}: {image}") from error
-
-    def boxes(self, index: int) -> Floats | None:
-        """None: nothing is known about where the characters are."""
-        return None
-
-    def __getitem__(self, index: int) -> Sample:
-        """Decode the image of a line.
-
-        Raises:
-            SampleError: the line is malformed, or its image cannot be read.
-        """
-        try:
-            return Sample(decode(self.content(index)), self.text(index), None, self.where(index))
-        except ImageError as error:
-            raise SampleError(f"{self.where(index)}: {error}") from error
-
-
 @dataclass
 class Evidence:
     """Where an id was found that tells how they count: how many lines, and the first of them."""
@@ -232,35 +146,35 @@ def open_synthetic_chinese(
     Raises:
         DataError: a file cannot be read, or the lists contradict each other or the file of characters.
     """
-    if not images.is_dir():
-        raise DataError(f"there is no folder {images}; it should hold the images that the lists name")
+    check_images(images)
     alphabet = Alphabet.read(charset)
-    parts = [StringList(path, _without_end(read_lines(path)), images, alphabet) for path in lists]
+    lines = {path: Lines(path) for path in lists}
     if first_id == "auto":
-        numbering = find_numbering(parts, alphabet)
+        numbering = find_numbering(lines, alphabet, images)
     else:
         numbering = Numbering(alphabet, first_id, "as was asked for")
-    name = f"{', '.join(part.name for part in parts)} with images in {images}"
-    return ConcatSource(name, [replace(part, first_id=numbering.first_id) for part in parts]), numbering
+    read = partial(_read, alphabet, numbering.first_id)
+    name = f"{', '.join(map(str, lists))} with images in {images}"
+    return ConcatSource(name, [WordList(path, lines[path], images, read) for path in lists]), numbering
 
 
-def find_numbering(parts: Sequence[StringList], alphabet: Alphabet) -> Numbering:
+def find_numbering(lists: Mapping[Path, Lines], alphabet: Alphabet, images: Path) -> Numbering:
     """Find out how the ids of all lists count.
+
+    Args:
+        lists: the lines of each list by its path.
+        alphabet: what the ids stand for.
+        images: the folder with the images, for examples.
 
     Raises:
         DataError: the evidence contradicts itself.
     """
     count = len(alphabet.characters)
     zero, last = Evidence(0), Evidence(count)
-    for part in parts:
-        for index in range(part.size):
-            try:
-                _, ids = part.parse(index)
-            except SampleError:
-                continue  # told when the sample is written
-            for evidence in (zero, last):
-                if evidence.number in ids:
-                    evidence.add(part.where(index))
+    for where, _, ids in _well_formed(lists):
+        for evidence in (zero, last):
+            if evidence.number in ids:
+                evidence.add(where)
     for_0 = zero.told()
     for_1 = f"{alphabet.path} begins with {BLANK!r}" if alphabet.has_blank else last.told()
     if for_0 and for_1:
@@ -270,27 +184,41 @@ def find_numbering(parts: Sequence[StringList], alphabet: Alphabet) -> Numbering
         )
     if for_0 or for_1:
         return Numbering(alphabet, 1 if for_1 else 0, for_0 or for_1)
-    return Numbering(alphabet, 1, "", _examples(parts, alphabet))
+    return Numbering(alphabet, 1, "", tuple(islice(_examples(lists, alphabet, images), _EXAMPLES)))
 
 
-def _examples(parts: Sequence[StringList], alphabet: Alphabet) -> tuple[Example, ...]:
-    """The first lines that can be read both ways."""
-
-    def readable() -> Iterator[Example]:
-        for part in parts:
-            for index in range(part.size):
-                try:
-                    name, ids = part.parse(index)
-                    labels = [alphabet.spell(ids, first_id) for first_id in (0, 1)]
-                except (SampleError, ValueError):
-                    continue
-                yield Example(part.where(index), part.images / name, from_0=labels[0], from_1=labels[1])
-
-    return tuple(islice(readable(), _EXAMPLES))
+def _examples(lists: Mapping[Path, Lines], alphabet: Alphabet, images: Path) -> Iterator[Example]:
+    """The lines that can be read both ways."""
+    for where, name, ids in _well_formed(lists):
+        try:
+            labels = [alphabet.spell(ids, first_id) for first_id in (0, 1)]
+        except ValueError:
+            continue
+        yield Example(where, images / name, from_0=labels[0], from_1=labels[1])
 
 
-def _without_end(lines: list[str]) -> list[str]:
-    """Lines without the empty ones that end a file."""
-    while lines and not lines[-1]:
-        lines.pop()
-    return lines
+def _well_formed(lists: Mapping[Path, Lines]) -> Iterator[tuple[str, str, list[int]]]:
+    """Where each line stands, its image and its ids; malformed lines are told of when the samples are written."""
+    for path, lines in lists.items():
+        for number, line in enumerate(lines, start=1):
+            try:
+                yield f"{path}:{number}", *_parse(line)
+            except ValueError:
+                continue
+
+
+def _parse(line: str) -> tuple[str, list[int]]:
+    """Name of the image, and the ids."""
+    name, *numbers = line.split() or [""]
+    try:
+        if len(numbers) == LENGTH:
+            return name, [int(number) for number in numbers]
+    except ValueError:
+        pass
+    raise malformed(line, f"a name and {LENGTH} ids")
+
+
+def _read(alphabet: Alphabet, first_id: int, line: str) -> tuple[str, str]:
+    """Name of the image, and the label."""
+    name, ids = _parse(line)
+    return name, alphabet.spell(ids, first_id)
