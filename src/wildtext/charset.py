@@ -133,15 +133,35 @@ class Charset:
             found.update(unicodedata.normalize("NFC", text))
         return cls(name, tuple(sorted(found)))
 
+    def extended(self, texts: Iterable[str]) -> Charset:
+        """This set and, behind it, the characters of labels that it lacks; itself where it lacks none.
+
+        Characters that ASCII normalisation would have turned into others count as lacking, e.g. é beside e; with one of
+        them the normalisation becomes NFC, so that it stays what it is. What cannot be printed is no character.
+        """
+        found: set[str] = set()
+        for text in texts:
+            found.update(unicodedata.normalize("NFC", text.lower() if self.fold_case else text))
+        new = sorted(character for character in found - set(self.characters) if character.isprintable())
+        if not new:
+            return self
+        return Charset(f"{self.name}+{len(new)}", (*self.characters, *new), self.fold_case)
+
     @classmethod
     def load(cls, name_or_path: str) -> Charset:
         """A standard set by its name, or a dictionary file by its path."""
         # Not Path.is_file, which raises where the text is too long for a name.
         return cls.from_file(name_or_path) if os.path.isfile(name_or_path) else cls.named(name_or_path)
 
+    @cached_property
+    def _members(self) -> frozenset[str]:
+        return frozenset(self.characters)
+
     def normalize(self, text: str) -> str:
         """Bring a label to the form that this charset declares. Unknown characters are left in place."""
-        if self.normalization == "ascii":
+        if text.isascii():
+            pass  # it has every form already, and this is asked millions of times
+        elif self.normalization == "ascii":
             decomposed = unicodedata.normalize("NFKD", text)
             text = "".join(character for character in decomposed if not unicodedata.combining(character))
         elif self.normalization != "none":
@@ -150,6 +170,8 @@ class Charset:
 
     def unknown(self, text: str) -> str:
         """The characters of a normalised text that are not in this charset, each once."""
+        if self._members.issuperset(text):
+            return ""
         return "".join(dict.fromkeys(character for character in text if character not in self.ids))
 
     def encode(self, text: str) -> list[int]:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wildtext.charset import Charset
 from wildtext.codecs import CTC, Codec
 from wildtext.data import open_source
 from wildtext.data.collate import collate, usable
-from wildtext.data.files import FileSource
-from wildtext.data.source import fetch
+from wildtext.data.files import Entry, FileSource
+from wildtext.data.source import fetch, kind_of
 from wildtext.errors import DataError, SampleError
 from wildtext.images import Buckets, Fixed, Padded, Preprocessing
 from wildtext.types import Batch, Floats, Sample
@@ -271,6 +276,48 @@ def test_usable_samples_and_why_others_are_not(folder: Folder) -> None:
     }
     assert result.examples["characters outside charset 36"][0] == f"{source.where(1)}: 'tschüß'"
     assert len(result.examples["characters outside charset 36"]) == 4
+
+
+def slow_problem(text: str, codec: CTC) -> str | None:
+    """What is wrong with a label, with nothing taken as known about it."""
+    charset = codec.charset
+    if charset.normalization == "ascii":
+        text = "".join(one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one))
+    elif charset.normalization != "none":
+        text = unicodedata.normalize(charset.normalization, text)
+    text = text.lower() if charset.fold_case else text
+    outside = "".join(dict.fromkeys(one for one in text if one not in charset.characters))
+    columns = len(text) + sum(left == right for left, right in pairwise(text))
+    if not text:
+        return "empty label"
+    if outside:
+        return f"characters outside charset {charset.name}: {outside!r}"
+    if codec.steps and columns > codec.steps:
+        return f"needs {columns} CTC columns, the model has {codec.steps}"
+    return None
+
+
+LABELS = st.lists(st.text(st.sampled_from("abzAZ09 -'éßﬁİ\u0301\u212b中，"), max_size=7), max_size=12)  # noqa: RUF001
+CHARSETS = [
+    Charset.named("36"),
+    Charset.named("94+space"),
+    Charset("compatible", tuple("abzfi09é"), normalization="NFKC"),
+    Charset("as it is", tuple("abzAZé\u0301中"), normalization="none"),
+    ANY.charset,
+]
+
+
+@given(LABELS, st.sampled_from(CHARSETS))
+def test_labels_are_checked_as_if_one_by_one(labels: list[str], charset: Charset) -> None:
+    source = FileSource(Path("list"), [Entry(f"{number}.png", label) for number, label in enumerate(labels)])
+    codec = CTC(charset, steps=5)
+    problems = [slow_problem(label, codec) for label in labels]
+    result = usable(source, [codec, CTC(charset)])
+    assert result.indices.tolist() == [index for index, problem in enumerate(problems) if problem is None]
+    assert result.dropped == Counter(kind_of(problem) for problem in problems if problem)
+    for kind, examples in result.examples.items():
+        named = [source.where(i) for i, problem in enumerate(problems) if problem and kind_of(problem) == kind]
+        assert [example.partition(":")[0] for example in examples] == named[:5]
 
 
 def test_a_label_must_suit_every_codec(folder: Folder) -> None:

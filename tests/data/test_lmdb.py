@@ -7,14 +7,17 @@ import multiprocessing
 import os
 import pickle
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from wildtext.data import LabelledSource, LmdbSource, open_source
+from wildtext.data import ConcatSource, LabelledSource, LmdbSource, open_source
+from wildtext.data.source import fetch
+from wildtext.data.source import texts as texts_of
 from wildtext.errors import DataError, MissingExtraError, SampleError
+from wildtext.types import Sample
 
 WriteLmdb = Callable[[Path, Mapping[str, bytes]], Path]
 MakeImage = Callable[..., bytes]
@@ -138,11 +141,65 @@ def test_pickling_leaves_the_open_database_behind(words: Path) -> None:
     assert texts(pickle.loads(pickle.dumps(source))) == texts(source)
 
 
+def one_by_one(get: Callable[[int], object], indices: Iterable[int]) -> list[object]:
+    """What a source gives for each index, errors as their messages."""
+    found = []
+    for index in indices:
+        try:
+            found.append(get(index))
+        except SampleError as error:
+            found.append(str(error))
+    return found
+
+
+def with_messages(values: Iterable[object]) -> list[object]:
+    return [str(value) if isinstance(value, SampleError) else value for value in values]
+
+
+@pytest.fixture
+def collection(words: Path, write_lmdb: WriteLmdb, image: MakeImage) -> LabelledSource:
+    """Two databases of six samples altogether; in the second everything is broken in another way."""
+    items = {"image-000000001": image(4), "label-000000001": b"\xff", "image-000000002": image(5)}
+    write_lmdb(words / "nested", {"num-samples": b"3", **items, "label-000000003": b"word"})
+    return ConcatSource("both", [LmdbSource(words), LmdbSource(words / "nested")])
+
+
+def test_many_samples_at_once_are_the_same_as_one_by_one(collection: LabelledSource) -> None:
+    indices = [5, 0, 2, 3, 1, 4, 0]
+    together = with_messages(fetch([(collection, index) for index in indices]))
+    single = one_by_one(collection.__getitem__, indices)
+    assert [value.source if isinstance(value, Sample) else value for value in together] == [
+        value.source if isinstance(value, Sample) else value for value in single
+    ]
+    for ours, theirs in zip(together, single, strict=True):
+        if isinstance(ours, Sample) and isinstance(theirs, Sample):
+            np.testing.assert_array_equal(ours.image, theirs.image)
+            np.testing.assert_array_equal(ours.boxes, theirs.boxes)
+            assert ours.text == theirs.text
+    assert sum(isinstance(value, Sample) for value in together) == 4
+
+
+def test_all_labels_in_a_row_are_the_same_as_one_by_one(collection: LabelledSource) -> None:
+    labels = with_messages(texts_of(collection))
+    assert labels == one_by_one(collection.text, range(6))
+    assert labels[:3] == [" two words", "éx", "third"]
+    assert "not UTF-8" in str(labels[3])
+    assert "the label is missing" in str(labels[4])
+
+
+def test_labels_may_be_left_half_read(words: Path) -> None:
+    source = open_source(words)
+    assert next(iter(texts_of(source))) == " two words"
+    assert texts(source) == [" two words", "éx", "third"]
+
+
 def test_an_index_beyond_the_end(words: Path) -> None:
     source = open_source(words)
     for index in (-1, 3):
         with pytest.raises(IndexError, match="samples 0 to 2"):
             source.text(index)
+        with pytest.raises(IndexError, match="samples 0 to 2"):
+            fetch([(source, 0), (source, index)])
     assert len(list(source)) == 3  # type: ignore[call-overload]
 
 

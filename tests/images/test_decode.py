@@ -6,6 +6,7 @@ import struct
 import threading
 import warnings
 import zlib
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -280,6 +281,43 @@ def test_an_image_of_pillow_is_not_changed() -> None:
     before = picture.copy()
     decode(picture)
     assert picture == before
+
+
+@pytest.mark.parametrize("grey", [False, True])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+def test_a_jpeg_has_the_pixels_that_pillow_gives_it(subsampling: str, progressive: bool, grey: bool) -> None:
+    for quality, width in ((30, 60), (90, 37), (75, 2)):
+        picture = noise(31, width).resize((width, 31), pillow.Resampling.BOX).convert("L" if grey else "RGB")
+        content = encoded(picture, "JPEG", quality=quality, subsampling=subsampling, progressive=progressive)
+        with pillow.open(io.BytesIO(content)) as opened:
+            assert close(decode(content), np.asarray(opened.convert("RGB")))
+
+
+def outcome(content: bytes) -> str | tuple[tuple[int, ...], bytes]:
+    try:
+        picture = decode(content)
+        return picture.shape, picture.tobytes()
+    except ImageError as error:
+        return str(error)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_a_jpeg_comes_out_the_same_without_simplejpeg(data: st.DataObject) -> None:
+    pytest.importorskip("simplejpeg")
+    turned = pillow.Exif()
+    turned[ORIENTATION] = data.draw(st.sampled_from([1, 3, 6]))
+    options: dict[str, Any] = data.draw(st.sampled_from([{}, {"progressive": True}, {"exif": turned}, {"quality": 20}]))
+    mode = data.draw(st.sampled_from(["RGB", "L", "CMYK", "YCbCr"]))
+    content = bytearray(encoded(noise(12, 20).convert(mode), "JPEG", **options))
+    for _ in range(data.draw(st.integers(0, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    content = content[: data.draw(st.one_of(st.just(len(content)), st.integers(0, len(content))))]
+    with_it = outcome(bytes(content))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(import_module("wildtext.images.decode"), "_turbo", None)
+        assert outcome(bytes(content)) == with_it
 
 
 # What is not

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
+from operator import eq
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ class CTC:
             return "empty label"
         if unknown := self.charset.unknown(text):
             return f"characters outside charset {self.charset.name}: {unknown!r}"
-        needed = len(text) + sum(left == right for left, right in pairwise(text))
+        needed = len(text) + sum(map(eq, text, text[1:]))
         if self.steps is not None and needed > self.steps:
             return f"needs {needed} CTC columns, the model has {self.steps}"
         if self.stride and canvas_width is not None and needed > canvas_width // self.stride:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wildtext.charset import Charset
 from wildtext.codecs import Codec
-from wildtext.data.source import LabelledSource, kind_of
+from wildtext.data.source import LabelledSource, kind_of, texts
 from wildtext.errors import DataError, SampleError
 from wildtext.images import Preprocessing
 from wildtext.types import Batch, Floats, Sample
@@ -60,21 +60,19 @@ def usable(source: LabelledSource, codecs: Iterable[Codec], canvas_width: int | 
     codecs = list(codecs)
     keep = np.ones(source.size, bool)
     result = Usable(np.empty(0, np.int64), source.size)
-    for index in range(source.size):
-        try:
-            text = source.text(index)
+    for index, text in enumerate(texts(source)):
+        if isinstance(text, SampleError):
+            problem: str | None = "label that cannot be read"
+        else:
             problem = label_problem(text, codecs, canvas_width)
-            if problem is None:
-                continue
-            example = f"{source.where(index)}: {text!r}"
-        except SampleError as error:
-            problem, example = "label that cannot be read", str(error)
+        if problem is None:
+            continue
         keep[index] = False
         kind = kind_of(problem)
         result.dropped[kind] += 1
         examples = result.examples.setdefault(kind, [])
         if len(examples) < _EXAMPLES:
-            examples.append(example)
+            examples.append(str(text) if isinstance(text, SampleError) else f"{source.where(index)}: {text!r}")
     result.indices = np.flatnonzero(keep)
     return result
 
@@ -149,7 +147,9 @@ def _normalized(sample: Sample, charset: Charset) -> Sample:
     A character that becomes several has no box any more. Where characters merge, no box is kept.
     """
     text = charset.normalize(sample.text)
-    if sample.boxes is None or text == sample.text:
+    if text == sample.text:
+        return sample
+    if sample.boxes is None:
         return replace(sample, text=text)
     pieces = [charset.normalize(character) for character in sample.text]
     if "".join(pieces) != text:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from wildtext.data.source import LabelledSource
+from wildtext.data.source import LabelledSource, fetch, texts
+from wildtext.errors import SampleError
 from wildtext.types import Floats, Sample
 
 
@@ -68,6 +69,15 @@ class ConcatSource:
         """
         part, inner = self._locate(index)
         return part[inner]
+
+    def samples(self, indices: Sequence[int]) -> list[Sample | SampleError]:
+        """Decode many samples, with the error in place of each that is broken."""
+        return fetch([self._locate(index) for index in indices])
+
+    def texts(self) -> Iterator[str | SampleError]:
+        """The labels of all samples in order, with the error in place of each that cannot be read."""
+        for part in self.parts:
+            yield from texts(part)
 
     def _locate(self, index: int) -> tuple[LabelledSource, int]:
         if not 0 <= index < self.size:

@@ -14,6 +14,8 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,13 +29,16 @@ from wildtext.images import decode
 from wildtext.types import Floats, Sample
 
 if TYPE_CHECKING:
-    from lmdb import Environment
+    from lmdb import Environment, Transaction
 
 DATA = "data.mdb"
 COUNT = b"num-samples"
 
 PART = ".part"
 """Suffix of a folder that is being written; what it holds is no data set yet."""
+
+_TOGETHER = 4096
+"""Labels that are read in one transaction."""
 
 
 def sample_key(kind: str, index: int) -> bytes:
@@ -81,12 +86,16 @@ class LmdbSource:
         Raises:
             SampleError: there is none or it is not UTF-8.
         """
-        value = self._required("label", index)
-        try:
-            return value.decode("utf-8")
-        except UnicodeDecodeError as error:
-            key = sample_key("label", index).decode()
-            raise SampleError(f"{self.where(index)}: the label is not UTF-8 ({key}: {value[:40]!r})") from error
+        with self._reading() as reader:
+            return reader.text(index)
+
+    def texts(self) -> Iterator[str | SampleError]:
+        """The labels of all samples in order, with the error in place of each that cannot be read."""
+        for start in range(0, self._size, _TOGETHER):
+            # What the caller does between two labels must not keep a transaction open.
+            with self._reading() as reader:
+                labels = [reader.text_or_error(index) for index in range(start, min(start + _TOGETHER, self._size))]
+            yield from labels
 
     def content(self, index: int) -> bytes:
         """The encoded image file of a sample.
@@ -94,7 +103,8 @@ class LmdbSource:
         Raises:
             SampleError: there is none.
         """
-        return self._required("image", index)
+        with self._reading() as reader:
+            return reader.content(index)
 
     def boxes(self, index: int) -> Floats | None:
         """Character boxes (len(text), 4, 2) of a sample in pixels of its image, where the database has them.
@@ -102,14 +112,8 @@ class LmdbSource:
         Raises:
             SampleError: they are malformed or do not fit the label.
         """
-        value = self._value("boxes", index)
-        if value is None:
-            return None
-        try:
-            return parse_boxes(json.loads(value), self.text(index))
-        except ValueError as error:
-            key = sample_key("boxes", index).decode()
-            raise SampleError(f"{self.where(index)}: the boxes are malformed ({key}): {error}") from error
+        with self._reading() as reader:
+            return reader.boxes(index)
 
     def __getitem__(self, index: int) -> Sample:
         """Decode a sample.
@@ -117,16 +121,102 @@ class LmdbSource:
         Raises:
             SampleError: a part of it is missing, malformed or not an image.
         """
+        with self._reading() as reader:
+            return reader.sample(index)
+
+    def samples(self, indices: Sequence[int]) -> list[Sample | SampleError]:
+        """Decode many samples in one transaction, with the error in place of each that is broken."""
+        with self._reading() as reader:
+            return [reader.sample_or_error(index) for index in indices]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_handle": None}
+
+    def _count(self) -> int:
+        with self._reading() as reader:
+            value = reader.value(COUNT)
+        if value is not None and value.isdigit():
+            return int(value)
+        found = "no key num-samples" if value is None else f"num-samples = {value[:40]!r}, which is no number"
+        raise DataError(
+            f"{self.path} has {found}, so it is not in the layout of DTRB (num-samples, image-000000001, "
+            f"label-000000001, ...) or was not written to its end; write it again, e.g. with: wildtext data pack"
+        )
+
+    @contextmanager
+    def _reading(self) -> Iterator[_Reader]:
+        """What reads in one transaction."""
+        if self._handle is None or self._handle.process != os.getpid():
+            self._handle = _handle(self._file)
+        try:
+            transaction = self._handle.environment.begin()
+        except require("lmdb", extra="data").Error as error:
+            raise DataError(f"{self.path} cannot be read any more: {error}; was it written to meanwhile?") from error
+        with transaction:
+            yield _Reader(self, transaction)
+
+
+class _Reader:
+    """Looks up the parts of samples of a source in one transaction."""
+
+    def __init__(self, source: LmdbSource, transaction: Transaction):
+        self._source = source
+        self._transaction = transaction
+
+    def value(self, key: bytes) -> bytes | None:
+        """What the database holds under a key."""
+        try:
+            value = self._transaction.get(key)
+        except require("lmdb", extra="data").Error as error:
+            raise SampleError(f"{self._source.path}: the database is damaged at {key.decode()}: {error}") from error
+        return None if value is None else bytes(value)
+
+    def text(self, index: int) -> str:
+        value = self._required("label", index)
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError as error:
+            key = sample_key("label", index).decode()
+            where = self._source.where(index)
+            raise SampleError(f"{where}: the label is not UTF-8 ({key}: {value[:40]!r})") from error
+
+    def text_or_error(self, index: int) -> str | SampleError:
+        try:
+            return self.text(index)
+        except SampleError as error:
+            return error
+
+    def content(self, index: int) -> bytes:
+        return self._required("image", index)
+
+    def boxes(self, index: int) -> Floats | None:
+        value = self._part("boxes", index)
+        if value is None:
+            return None
+        try:
+            return parse_boxes(json.loads(value), self.text(index))
+        except ValueError as error:
+            key = sample_key("boxes", index).decode()
+            raise SampleError(f"{self._source.where(index)}: the boxes are malformed ({key}): {error}") from error
+
+    def sample(self, index: int) -> Sample:
+        where = self._source.where(index)
         try:
             image = decode(self.content(index))
         except ImageError as error:
-            raise SampleError(f"{self.where(index)}: {error}") from error
+            raise SampleError(f"{where}: {error}") from error
         word, parameters = self._drawn(index)
-        return Sample(image, self.text(index), self.boxes(index), self.where(index), word, parameters)
+        return Sample(image, self.text(index), self.boxes(index), where, word, parameters)
+
+    def sample_or_error(self, index: int) -> Sample | SampleError:
+        try:
+            return self.sample(index)
+        except SampleError as error:
+            return error
 
     def _drawn(self, index: int) -> tuple[Floats | None, dict[str, Any]]:
         """Word quadrilateral and parameters of a synthetic sample; nothing of others."""
-        value = self._value("parameters", index)
+        value = self._part("parameters", index)
         if value is None:
             return None, {}
         try:
@@ -136,42 +226,20 @@ class LmdbSource:
             return None if quads is None or np.isnan(quads).any() else quads[0], parameters
         except (TypeError, ValueError) as error:
             key = sample_key("parameters", index).decode()
-            raise SampleError(f"{self.where(index)}: the parameters are malformed ({key}): {error}") from error
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_handle": None}
-
-    def _count(self) -> int:
-        value = self._get(COUNT)
-        if value is not None and value.isdigit():
-            return int(value)
-        found = "no key num-samples" if value is None else f"num-samples = {value[:40]!r}, which is no number"
-        raise DataError(
-            f"{self.path} has {found}, so it is not in the layout of DTRB (num-samples, image-000000001, "
-            f"label-000000001, ...) or was not written to its end; write it again, e.g. with: wildtext data pack"
-        )
+            where = self._source.where(index)
+            raise SampleError(f"{where}: the parameters are malformed ({key}): {error}") from error
 
     def _required(self, kind: str, index: int) -> bytes:
-        value = self._value(kind, index)
+        value = self._part(kind, index)
         if value is None:
             key = sample_key(kind, index).decode()
-            raise SampleError(f"{self.where(index)}: the {kind} is missing (there is no key {key})")
+            raise SampleError(f"{self._source.where(index)}: the {kind} is missing (there is no key {key})")
         return value
 
-    def _value(self, kind: str, index: int) -> bytes | None:
-        if not 0 <= index < self._size:
-            raise IndexError(f"{self.path} has samples 0 to {self._size - 1}, not {index}")
-        return self._get(sample_key(kind, index))
-
-    def _get(self, key: bytes) -> bytes | None:
-        if self._handle is None or self._handle.process != os.getpid():
-            self._handle = _handle(self._file)
-        try:
-            with self._handle.environment.begin() as transaction:
-                value: bytes | None = transaction.get(key)
-        except require("lmdb", extra="data").Error as error:
-            raise SampleError(f"{self.path}: the database is damaged at {key.decode()}: {error}") from error
-        return value
+    def _part(self, kind: str, index: int) -> bytes | None:
+        if not 0 <= index < self._source.size:
+            raise IndexError(f"{self._source.path} has samples 0 to {self._source.size - 1}, not {index}")
+        return self.value(sample_key(kind, index))
 
 
 @dataclass(eq=False)

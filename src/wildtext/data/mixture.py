@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from wildtext.data.source import Source
 from wildtext.errors import ConfigError
 
+REUSE_AFTER = 16
+"""Batches between two uses of a sample of an endless source."""
+
 
 @dataclass(frozen=True, eq=False)
 class Ingredient:
@@ -24,11 +27,14 @@ class Ingredient:
         source: the samples.
         share: its part of every batch, relative to the other shares.
         usable: the samples to draw from, where not all of the source can be used.
+        reuse: how often each sample of an endless source is trained on. Once `REUSE_AFTER` batches have filled a
+            buffer with its samples, only one in so many is new; the buffer gives the others.
     """
 
     source: Source
     share: float = 1.0
     usable: NDArray[np.int64] | None = None
+    reuse: int = 1
 
     @property
     def size(self) -> int | None:
@@ -77,9 +83,18 @@ class Mixture:
         """The samples of batch number `batch`, as (source, index)."""
         chosen = []
         for number, (ingredient, count) in enumerate(zip(self.ingredients, self.counts, strict=True)):
-            for position in range(batch * count, (batch + 1) * count):
+            for position in self._positions(batch, ingredient, count):
                 chosen.append((ingredient.source, self._index(number, ingredient, position)))
         return chosen
+
+    def _positions(self, batch: int, ingredient: Ingredient, count: int) -> range:
+        """Where in the sequence of its samples a batch finds those of an ingredient."""
+        reuse = 1 if ingredient.size is not None else ingredient.reuse
+        filling = REUSE_AFTER * (reuse - 1)
+        if batch < filling:
+            return range(batch * count, (batch + 1) * count)
+        start = filling * count - _fresh_before(filling, count, reuse)
+        return range(start + _fresh_before(batch, count, reuse), start + _fresh_before(batch + 1, count, reuse))
 
     def _index(self, number: int, ingredient: Ingredient, position: int) -> int:
         if ingredient.size is None:
@@ -94,6 +109,23 @@ class Mixture:
             order = np.random.default_rng((self.seed, number, epoch)).permutation(size)
             self._orders[number] = epoch, order
         return order
+
+
+def fresh(batch: int, count: int, reuse: int) -> int:
+    """How many of the `count` samples that a batch has of an endless source are new, once its buffer is full.
+
+    Where `reuse` does not divide the count, some blocks of `REUSE_AFTER` batches have one more than others. A batch
+    gets samples from `reuse` such blocks in a row, which together have the count.
+    """
+    return _fresh_before(batch + 1, count, reuse) - _fresh_before(batch, count, reuse)
+
+
+def _fresh_before(batch: int, count: int, reuse: int) -> int:
+    """The sum of `fresh` over the batches before one."""
+    blocks, rest = divmod(batch, REUSE_AFTER)
+    rounds, place = divmod(blocks, reuse)
+    fewest, more = divmod(count, reuse)
+    return REUSE_AFTER * (rounds * count + place * fewest + min(place, more)) + rest * (fewest + (place < more))
 
 
 def _apportion(shares: list[float], total: int) -> list[int]:

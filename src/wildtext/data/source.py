@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from wildtext.errors import SampleError
@@ -94,6 +94,27 @@ class LabelledSource(Source, Protocol):
         Raises:
             SampleError: the boxes are malformed.
         """
+
+
+@runtime_checkable
+class ScannedSource(Protocol):
+    """A source that reads all labels in a row faster than one by one."""
+
+    def texts(self) -> Iterator[str | SampleError]:
+        """The labels of all samples in order, with the error in place of each that cannot be read."""
+
+
+def texts(source: LabelledSource) -> Iterator[str | SampleError]:
+    """The labels of all samples of a source in order, with the error in place of each that cannot be read."""
+    return source.texts() if isinstance(source, ScannedSource) else _texts_one_by_one(source)
+
+
+def _texts_one_by_one(source: LabelledSource) -> Iterator[str | SampleError]:
+    for index in range(source.size):
+        try:
+            yield source.text(index)
+        except SampleError as error:
+            yield error
 
 
 def reason_of(error: SampleError, where: str) -> str:

@@ -226,7 +226,8 @@ class Preprocessing:
 
     def _resize_as_pillow(self, image: Image, place: Place) -> NDArray[np.uint8]:
         """(canvas height, content, C), BGR still as RGB."""
-        picture = pillow.fromarray(np.ascontiguousarray(image))
+        # Half as long as `fromarray`, which is general.
+        picture = pillow.frombytes("RGB", (image.shape[1], image.shape[0]), np.ascontiguousarray(image).data)
         if self.color == "grey":
             picture = picture.convert("L")
         resized = np.asarray(picture.resize((place.content, place.height), _FILTERS[self.interpolation]))
@@ -251,12 +252,15 @@ class Preprocessing:
         Returns:
             (N, C, H, W) float32.
         """
-        pixels = canvases.transpose(0, 3, 1, 2).astype(np.float32)
-        values = (pixels * np.float32(self.scale) - _per_channel(self.mean)) / _per_channel(self.std)
+        values: Floats = canvases.transpose(0, 3, 1, 2).astype(np.float32, order="C")
+        # In place, as the memory of new arrays costs more than the arithmetic.
+        values *= np.float32(self.scale)
+        values -= _per_channel(self.mean)
+        values /= _per_channel(self.std)
         for row, share in zip(values, valid_width, strict=True):
             if share < 1:
                 row[:, :, round(share * canvases.shape[2]) :] = self.pad_value
-        return np.ascontiguousarray(values, np.float32)
+        return values
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
