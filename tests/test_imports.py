@@ -32,6 +32,7 @@ NEEDS_TORCH = (
     "images/effects",
     "images/fitting",
     "images/jpeg",
+    "images/policies/",
     "synth/appearance",
     "synth/lettering",
     "synth/source",

@@ -87,13 +87,19 @@ def take(frames: AnyFrames, drawn: list[Drawn]) -> AnyFrames:
     """
     frames = apply(_SCENE, frames, drawn)
     camera = tensors([values["camera"] for values in drawn], frames.pixels.device)
-    frames = _through_lens(replace(frames, pixels=frames.pixels.clamp(0, 255)), camera)
+    frames = through_lens(replace(frames, pixels=frames.pixels.clamp(0, 255)), camera)
     frames = apply((*_SENSOR, _ENLARGING), frames, drawn)
     return replace(frames, pixels=frames.pixels.clamp(0, 255))
 
 
-def _through_lens(frames: AnyFrames, camera: Amounts) -> AnyFrames:
-    """Defocus and sampling, in one product along each axis."""
+def through_lens(frames: AnyFrames, camera: Amounts) -> AnyFrames:
+    """Defocus and sampling, in one product along each axis.
+
+    Args:
+        frames: scenes.
+        camera: (N,) each: `rows` and `columns` of the pictures; `aperture`, how far a sensor's pixel reaches, in such
+            pixels; `defocus` in pixels of the scene.
+    """
     height, width = frames.pixels.shape[-2:]
     across, down = frames.widths / camera["columns"], frames.heights / camera["rows"]
     sigma_x = torch.hypot(camera["aperture"] * across, camera["defocus"])
@@ -283,7 +289,7 @@ def _jpeg(frames: AnyFrames, at: Amounts) -> AnyFrames:
 def _enlarging(frames: AnyFrames, at: Amounts) -> AnyFrames:
     """More rows than the camera took, by a smooth filter."""
     camera = {**at, "aperture": torch.full_like(at["rows"], 0.1), "defocus": torch.full_like(at["rows"], 0.55)}
-    return _through_lens(frames, camera)
+    return through_lens(frames, camera)
 
 
 _SCENE = (
@@ -307,3 +313,6 @@ _SENSOR = (
 """On the sensor and behind it, at the resolution of the picture."""
 
 _ENLARGING = Effect("enlarging", None, _enlarging)
+
+CAPTURE = {effect.name: effect for effect in (*_SCENE, *_SENSOR)}
+"""What befalls a picture of the size that it has."""

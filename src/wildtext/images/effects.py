@@ -109,6 +109,8 @@ def apply(effects: Sequence[Effect], frames: AnyFrames, drawn: Sequence[Mapping[
 
 def tensors(values: Sequence[Mapping[str, Any]], device: torch.device) -> Amounts:
     """The same amounts of several pictures, (N,) or (N, k) float32 each; they reach the device in one copy."""
+    if not values[0]:
+        return {}
     columns = {name: np.array([value[name] for value in values], np.float32) for name in values[0]}
     flat = np.concatenate([column.reshape(len(values), -1) for column in columns.values()], axis=1)
     widths = [column[0].size for column in columns.values()]
