@@ -36,7 +36,7 @@ from wildtext.data.mixture import Ingredient, Mixture
 from wildtext.errors import SampleError
 from wildtext.models import MODELS
 from wildtext.synth import SyntheticWords
-from wildtext.training.canvas import model_input
+from wildtext.training.canvas import paint
 from wildtext.training.loader import deliveries
 from wildtext.types import Sample
 
@@ -229,7 +229,10 @@ def fed(source: SyntheticWords, workers: int, *, batch_size: int = 256) -> float
         two_stages=device.type == "cuda",
     )
     inputs = (
-        [model_input(part, preset.preprocessing, source.textures, device) for part in delivery.parts]
+        [
+            paint(part, preset.preprocessing, source.textures, device).normalized(preset.preprocessing)
+            for part in delivery.parts
+        ]
         for delivery in stream
     )
     for _ in islice(inputs, warm_up):

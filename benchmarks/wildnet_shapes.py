@@ -52,9 +52,10 @@ from wildtext.models import MODELS, Head, Preset
 from wildtext.models.blocks import ConvNorm, EncoderLayer, ResidualBlock
 from wildtext.models.contract import Output
 from wildtext.models.wildnet import WildNet, WildNetConfig
-from wildtext.training.canvas import model_input
-from wildtext.training.loader import Part
-from wildtext.training.loop import Run, train
+from wildtext.training.canvas import Canvases
+from wildtext.training.loop import train
+from wildtext.training.run import Run
+from wildtext.training.step import Stepper
 from wildtext.weights.bundle import load_model
 from wildtext.weights.catalogue import find
 
@@ -265,15 +266,15 @@ def recipe(name: str, arguments: argparse.Namespace) -> Recipe:
     )
 
 
-class Imitation(Run):
-    """A run that learns the columns of a teacher (Hinton, Vinyals and Dean 2015) in place of labels."""
+class Imitation(Stepper):
+    """Learns the columns of a teacher (Hinton, Vinyals and Dean 2015) in place of labels."""
 
-    def __init__(self, recipe: Recipe, folder: Path, teacher: str):
-        super().__init__(recipe, folder)
+    def __init__(self, run: Run, teacher: str):
+        super().__init__(run.state, run.preprocessing, run.ranks, run.recipe.loop.precision)
         self.teacher = load_model(find(teacher, suffix=".safetensors"))[0].eval()
 
-    def _loss(self, part: Part) -> Tensor:
-        images = model_input(part, self.preprocessing, self.surfaces, self.device)
+    def loss(self, canvases: Canvases) -> Tensor:
+        images = canvases.normalized(self.preprocessing)
         with torch.autocast(self.device.type, torch.bfloat16):
             with torch.inference_mode():
                 wanted = self.teacher(images).logits["text"].float().softmax(-1)
@@ -281,8 +282,9 @@ class Imitation(Run):
         return F.cross_entropy(logits.flatten(0, 1), wanted.clone().flatten(0, 1))
 
 
-def imitate(run: Imitation) -> None:
-    """All steps of a run, measured at its end."""
+def imitate(run: Run, teacher: str) -> None:
+    """All steps of a run that imitates a teacher, measured at its end."""
+    run.stepper = Imitation(run, teacher)
     run.start(resume=False)
     for delivery in run.deliveries():
         run.step(delivery)
@@ -302,7 +304,7 @@ def learn(name: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
         or json.loads(log.read_text().splitlines()[-1])["step"] < run.loop.steps
     ):
         if arguments.teacher:
-            imitate(Imitation(run, folder, arguments.teacher))
+            imitate(Run(run, folder), arguments.teacher)
         else:
             train(run, folder, resume=(folder / "state.safetensors").exists())
     return [json.loads(line) for line in log.read_text().splitlines()]

@@ -119,6 +119,7 @@ def test_readings_do_not_depend_on_the_batch_size(folder: Path, capsys: Captured
         (["evaluate", "--data", "no/such/folder"], "no data at no/such/folder"),
         (["export", "nosuch", "out.onnx"], "no model 'nosuch'"),
         (["train", "nosuch"], "no recipe 'nosuch'"),
+        (["shrink", "nosuch.safetensors", "small.safetensors"], "there is no nosuch.safetensors"),
         (["train", "default", "--time-limit", "soon"], "--time-limit is 'soon'"),
     ],
 )
@@ -206,6 +207,10 @@ def test_train_evaluate_export_read(tmp_path: Path, capsys: Captured) -> None:
     assert main(["train", str(recipe), "--out", str(tmp_path), "--loop.steps", "2"]) == OK
     best = Path(capsys.readouterr().out.strip())
     assert best == tmp_path / "tiny" / "best.safetensors"
+    state, small = best.with_name("state.safetensors"), tmp_path / "small.safetensors"
+    assert main(["shrink", str(state), str(small), "--keep", "weights"]) == OK
+    assert str(small) in capsys.readouterr().out
+    assert small.stat().st_size < state.stat().st_size / 3
     assert main(["export", str(best), str(tmp_path / "tiny.onnx")]) == OK
     assert main(["evaluate", "--model", str(tmp_path / "tiny.onnx"), "--data", str(words)]) == OK
     assert main(["read", str(words), "--model", str(tmp_path / "tiny.onnx")]) == OK

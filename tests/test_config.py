@@ -38,7 +38,7 @@ def test_whole_numbers_serve_as_floats(tmp_path: Path) -> None:
         ("[loop]\nsteps = 'many'\n", "steps is 'many', but must be int"),
         ("[loop]\nsteps = true\n", "must be int"),
         ("[loop]\nsteps = 0\n", "loop.steps is 0"),
-        ("[loop]\nprecision = 'fp8'\n", "must be one of 'bf16', 'fp32'"),
+        ("[loop]\nprecision = 'fp8'\n", "must be one of 'bf16', 'fp16', 'fp32'"),
         ("loop = 3\n", "must be a table"),
         ("[data]\ntrain = 'synth'\n", "must be a list of str"),
         ("[data]\ntrain = []\n", "name at least one source"),

@@ -22,7 +22,7 @@ from wildtext.errors import DataError
 from wildtext.images import Buckets, Fixed, Padded, Preprocessing
 from wildtext.synth import SyntheticWords
 from wildtext.synth.fonts import SHIPPED
-from wildtext.training.canvas import model_input
+from wildtext.training.canvas import paint
 from wildtext.training.loader import Delivery, Part, deliveries
 
 CODEC = CTC(Charset.named("94+space"), steps=64)
@@ -101,7 +101,9 @@ def test_both_ways_to_paint_give_the_same_model_input(
     for whole, staged in (parts for pair in pairs for parts in parts_of(*pair)):
         assert whole.drafts == {}
         assert all(row < len(staged) for row in staged.drafts)
-        one, other = (model_input(each, preprocessing, words.textures, CPU) for each in (whole, staged))
+        one, other = (
+            paint(each, preprocessing, words.textures, CPU).normalized(preprocessing) for each in (whole, staged)
+        )
         assert one.shape == other.shape == (len(whole), preprocessing.channels, *one.shape[2:])
         assert tuple(one.shape[2:]) in preprocessing.canvas.sizes
         levels = (one - other).abs() / step
@@ -142,7 +144,7 @@ def test_narrow_characters_seen_at_an_angle_are_painted_the_same_way_up() -> Non
             found += 1
             first, second = (delivered_one(source, index, preprocessing, two_stages=way) for way in (False, True))
             (pair,) = parts_of(first, second)
-            one, other = (model_input(each, preprocessing, source.textures, CPU) for each in pair)
+            one, other = (paint(each, preprocessing, source.textures, CPU).normalized(preprocessing) for each in pair)
             assert float((one - other).abs().max()) < 0.05
     assert found > 0
 
@@ -169,7 +171,7 @@ def test_worker_processes_deliver_the_same(two_stages: bool, words: SyntheticWor
     )
     for one, other in (parts for pair in zip(here, there, strict=True) for parts in parts_of(*pair)):
         assert one.drafts.keys() == other.drafts.keys()
-        inputs = [model_input(each, preprocessing, words.textures, CPU) for each in (one, other)]
+        inputs = [paint(each, preprocessing, words.textures, CPU).normalized(preprocessing) for each in (one, other)]
         assert float((inputs[0] - inputs[1]).abs().max()) <= 2.01 / 127.5
 
 

@@ -17,10 +17,9 @@ from wildtext.data import open_source
 from wildtext.errors import ConfigError, DataError, TrainingError
 from wildtext.evaluation.evaluator import evaluate
 from wildtext.inference.loading import load
-from wildtext.training import loop
-from wildtext.training.loop import Run, train
+from wildtext.training.loop import train
 from wildtext.training.losses import Targets, total_loss
-from wildtext.training.optimiser import learning_rate
+from wildtext.training.run import Run
 
 SMALL: dict[str, Any] = {"channels": [8, 8, 16, 16], "layers": 1, "heads": 2}
 
@@ -96,7 +95,7 @@ def test_places_of_characters_teach_heads_that_are_aligned(
             ),
             tmp_path,
         )
-        losses.append(run._loss(next(run.deliveries()).parts[0]).item())
+        losses.append(run.stepper.loss(run.canvases(next(run.deliveries()))[0]).item())
     assert (losses[1] > losses[0]) is taught
 
 
@@ -137,6 +136,7 @@ def test_a_step_is_the_mean_over_all_samples_whatever_the_sizes_of_their_canvase
         loop=replace(recipe().loop, batch_size=batch_size),
     )
     run = Run(options, tmp_path)
+    run.start(resume=False)
     delivery = next(run.deliveries())
     alone = copy.deepcopy(run.state.model).train()
     alone.get_submodule("norm").eval()
@@ -230,9 +230,8 @@ def test_trained_weights_can_be_started_from(tmp_path: Path, word_folder: Path) 
     again = recipe(model=ModelOptions("wildnet", init=str(first)), data=DataOptions((str(word_folder),), workers=0))
     best = train(again, tmp_path / "second", seconds=0)
     assert load(str(best)).bundle.charset == load(str(first)).bundle.charset
-    for wrong in (ModelOptions("crnn", init=str(first)), ModelOptions("wildnet", "62", init=str(first))):
-        with pytest.raises(ConfigError, match="is a wildnet with charset 36"):
-            train(recipe(model=wrong), tmp_path / "third")
+    with pytest.raises(ConfigError, match=r"is a wildnet; set model\.name"):
+        train(recipe(model=ModelOptions("crnn", init=str(first))), tmp_path / "third")
 
 
 def test_the_charset_can_be_taken_from_the_data(tmp_path: Path, word_folder: Path) -> None:
@@ -246,7 +245,7 @@ def test_the_charset_can_be_taken_from_the_data(tmp_path: Path, word_folder: Pat
 
 def test_bundles_tell_no_paths_of_the_machine(tmp_path: Path, word_folder: Path) -> None:
     options = recipe(data=DataOptions((str(word_folder),), validation=(str(word_folder),), workers=0))
-    bundle = load(str(train(options, tmp_path / "run", seconds=0))).bundle
+    bundle = load(str(train(options, tmp_path / "run"))).bundle
     assert str(tmp_path) not in bundle.to_json()
     assert bundle.accuracy.keys() == {word_folder.name}
 
@@ -269,11 +268,15 @@ def test_the_log_has_losses_rates_and_accuracies(tmp_path: Path, word_folder: Pa
     train(recipe(data=DataOptions(workers=0, validation=(str(word_folder),))), tmp_path / "run")
     records = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [record["step"] for record in records if "loss" in record] == [2, 4, 6]
-    assert records[-1]["accuracy"].keys() == {word_folder.name}
+    (measured,) = (record for record in records if "accuracy" in record)
+    assert measured["accuracy"].keys() == {word_folder.name}
+    assert records[-1]["stopped"] == "done"
 
 
 def test_a_nonfinite_loss_stops_the_run_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "total_loss", lambda output, *_: output.logits["text"].sum() * float("nan"))
+    monkeypatch.setattr(
+        "wildtext.training.step.total_loss", lambda output, *_: output.logits["text"].sum() * float("nan")
+    )
     with pytest.raises(TrainingError, match=r"learning_rate"):
         train(recipe(), tmp_path)
 
@@ -307,15 +310,6 @@ def test_labels_that_cannot_be_learnt_are_dropped_and_counted(
     assert "漢" in caplog.text
 
 
-def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:
-    options = OptimiserOptions(learning_rate=1.0, warmup=10)
-    rates = [learning_rate(step, 100, options) for step in range(101)]
-    assert rates[0] == pytest.approx(0.1)
-    assert max(rates) == rates[9] == 1.0
-    assert rates[100] == pytest.approx(0.0)
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-
-
 def test_a_few_words_are_learnt_by_heart_and_the_bundle_reads_them(tmp_path: Path, word_folder: Path) -> None:
     options = recipe(
         model=ModelOptions("wildnet", "36", {"channels": [16, 16, 32, 64], "layers": 1, "heads": 2}),
@@ -332,5 +326,7 @@ def test_a_few_words_are_learnt_by_heart_and_the_bundle_reads_them(tmp_path: Pat
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda path: path.stem)
 def test_every_shipped_recipe_trains(path: Path, tmp_path: Path) -> None:
     shipped = read_recipe(path)
+    if shipped.synth.words == "chinese":  # the fonts that ship cannot write it
+        shipped = replace(shipped, synth=replace(shipped.synth, words=""))
     short = replace(shipped.loop, steps=2, batch_size=8, evaluate_every=2)
     assert train(replace(shipped, loop=short), tmp_path / "run").is_file()

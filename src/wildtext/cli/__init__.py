@@ -11,7 +11,7 @@ import tyro
 
 from wildtext.cli import data, models, synth
 from wildtext.cli.shared import FAILED, OK, UNUSABLE
-from wildtext.cli.train import train_command
+from wildtext.cli.train import fine_tuning_recipe, shrink, train_command
 from wildtext.config import Recipe, find_recipe
 from wildtext.errors import WildtextError
 
@@ -31,11 +31,19 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "read": models.read,
     "models": models.models,
     "train": train_command(),
+    "shrink": shrink,
     "evaluate": models.evaluate,
     "export": models.export,
     "import": models.import_weights,
     "data pack": data.pack,
     "data inspect": data.inspect,
+    "data convert mjsynth": data.convert_mjsynth,
+    "data convert synthtext": data.convert_synthtext,
+    "data convert synthadd": data.convert_synthadd,
+    "data convert icdar-words": data.convert_icdar_words,
+    "data convert icdar-localisation": data.convert_icdar_localisation,
+    "data convert iiit5k": data.convert_iiit5k,
+    "data convert svt": data.convert_svt,
     "data convert synthetic-chinese": data.convert_synthetic_chinese,
     "synth preview": synth.preview_command(),
     "synth write": synth.write_command(),
@@ -71,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name := _recipe_name(arguments):
             recipe = find_recipe(name)
             commands.update({command: build(name, recipe) for command, build in _WITH_RECIPE.items()})
+        elif arguments[:1] == ["train"] and (made := fine_tuning_recipe(arguments[1:])):
+            commands["train"] = train_command("", made)
         group = ""
         while arguments and f"{group}{arguments[0]} " in _GROUPS:
             group += f"{arguments.pop(0)} "

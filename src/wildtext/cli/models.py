@@ -84,7 +84,7 @@ def evaluate(
     *,
     model: str = "default",
     data: tuple[str, ...],
-    protocol: Literal["36", "62", "94", "all"] = "36",
+    protocol: Literal["36", "62", "94", "all", "own"] = "36",
     format: Literal["table", "json"] = "table",
     batch_size: int = 64,
     threads: int = 0,
@@ -98,7 +98,7 @@ def evaluate(
         model: A name from `wildtext models`, or the path of an .onnx or .safetensors bundle.
         data: Folders with labels.tsv, list files, JSON Lines or LMDBs.
         protocol: Characters that count: 36 compares 0-9a-z only, without case and accents; 62 and 94 with case;
-            all compares texts as they are, for Chinese and other scripts.
+            all compares texts as they are, for Chinese and other scripts; own in the form of the model's charset.
         format: table for people, json for programs.
         batch_size: Images that go through the network together; does not change the result.
         threads: CPU threads; 0 takes the processors that this process may use.

@@ -2,6 +2,7 @@
 
 from wildtext.config.recipe import (
     SHIPPED,
+    SYNTH,
     DataOptions,
     LoopOptions,
     ModelOptions,
@@ -22,6 +23,7 @@ from wildtext.config.synth import (
 
 __all__ = [
     "SHIPPED",
+    "SYNTH",
     "AppearanceOptions",
     "CaptureOptions",
     "DataOptions",

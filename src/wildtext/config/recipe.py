@@ -17,6 +17,11 @@ T = TypeVar("T")
 
 SHIPPED = Path(__file__).parents[1] / "recipes"
 
+SYNTH = "synth"
+"""What `DataOptions.train` calls the synthetic source."""
+
+MOST_REUSE = 16
+
 
 @dataclass(frozen=True)
 class ModelOptions:
@@ -26,7 +31,8 @@ class ModelOptions:
     """Preset of the architecture."""
     charset: str = ""
     """36, 62, 90, 94 or chinese, each also with +space; a file with one character a line; `data` takes the characters
-    of the training labels; empty takes the preset's."""
+    of the training labels; empty takes the preset's. With `init`: what the weights shall write from now on; `data` adds
+    the characters of the training labels to their own, and empty keeps theirs. Known characters keep their weights."""
     sizes: dict[str, Any] = field(default_factory=dict)
     """Sizes of the preset to change."""
     init: str = ""
@@ -44,22 +50,45 @@ class DataOptions:
     SOURCE alone."""
     validation: tuple[str, ...] = ()
     """Sources to measure with while training. Choose with them, never train on them."""
-    protocol: Literal["36", "62", "94", "all"] = "36"
-    """Characters that count when readings are compared with labels."""
+    hold_out: float = 0.0
+    """Share of each training source, but not of `synth`, that is kept out of training to measure with. The run
+    remembers which samples these are."""
+    coverage: float = 0.75
+    """Share of the labels of each training source that the model must be able to learn; with less, the run stops
+    before the first step, as the charset is hardly the right one."""
+    protocol: Literal["36", "62", "94", "all", "own"] = "36"
+    """Characters that count when readings are compared with labels: 36, 62 or 94; all of them; or all in the form that
+    the charset of the model has them, e.g. without case (own)."""
     workers: int = 1
-    """Processes that fetch or render samples; 0 does it in the training process."""
+    """Processes that fetch or render samples, for each process that trains; 0 does it in the training process."""
+    augment: str = "none"
+    """Policy by which crops are changed at random before each step: none, photo, parseq, straug or straug-safe
+    (docs/augmentation.md)."""
+    reuse: int = 1
+    """How often each synthetic word is trained on, augmented anew each time: where rendering is slower than the
+    network, 4 makes steps of which a quarter is new."""
 
 
 @dataclass(frozen=True)
 class OptimiserOptions:
-    """AdamW with warm-up and a cosine to zero."""
+    """How weights move."""
 
+    name: Literal["adamw", "adam", "adadelta"] = "adamw"
+    """adadelta (decay 0.95) is what DTRB and MGP-STR use, with a learning rate of 1."""
     learning_rate: float = 1e-3
     """Peak learning rate."""
+    schedule: Literal["cosine", "one-cycle", "step", "constant"] = "cosine"
+    """What follows the warm-up: a cosine to zero; a cosine to nearly zero that also began low (one-cycle); a tenth at
+    each of `drops`; nothing."""
+    drops: tuple[int, ...] = ()
+    """Steps at which the schedule `step` takes a tenth of the learning rate."""
+    rates: dict[str, float] = field(default_factory=dict)
+    """Factors of the learning rate for some parameters, by shell patterns for their names, e.g. "trunk.*" = 0.1; where
+    several fit, the last counts."""
     weight_decay: float = 0.05
-    """On matrices and kernels; vectors have none."""
+    """On matrices and kernels; vectors have none. With adam it is part of the gradient."""
     warmup: int = 300
-    """Steps of linear warm-up."""
+    """Steps of linear warm-up; with one-cycle, of a cosine from a 25th."""
     clip: float = 5.0
     """Largest norm of the gradient."""
     ema: float = 0.999
@@ -73,15 +102,26 @@ class LoopOptions:
     steps: int = 5000
     """Training steps; the learning rate ends at zero with the last."""
     batch_size: int = 128
-    """Samples per step."""
+    """Samples per step, over all processes."""
+    accumulate: int = 1
+    """Pieces in which a step goes through the network, where all at once needs too much memory."""
+    label_smoothing: float = 0.0
+    """Share of the answer that is spread over all classes, for heads that learn by cross entropy."""
     evaluate_every: int = 1000
     """Steps between measurements."""
+    patience: int = 0
+    """Measurements without a better one after which the run stops; 0 goes on to the last step."""
     save_every: int = 500
     """Steps between checkpoints."""
     log_every: int = 50
     """Steps between lines of the log."""
-    precision: Literal["bf16", "fp32"] = "bf16"
-    """bf16 runs matrix work in bfloat16 (autocast); weights stay fp32."""
+    tensorboard: bool = False
+    """Also write curves, mistakes and attention for TensorBoard."""
+    precision: Literal["bf16", "fp16", "fp32"] = "bf16"
+    """bf16 and fp16 run matrix work in 16 bits (autocast); weights stay fp32. Where a GPU has no bf16, fp16 is taken,
+    with a scaled loss; a processor takes bf16 for fp16."""
+    compile: bool = False
+    """Let torch.compile make the network faster, where it can."""
     device: str = "auto"
     """auto takes CUDA where there is one, else the CPU."""
     threads: int = 0
@@ -108,16 +148,28 @@ class Recipe:
 
     def __post_init__(self) -> None:
         loop, optimiser = self.loop, self.optimiser
-        for name in ("steps", "batch_size", "evaluate_every", "save_every", "log_every"):
+        for name in ("steps", "batch_size", "accumulate", "evaluate_every", "save_every", "log_every"):
             _require(getattr(loop, name) >= 1, f"loop.{name}", getattr(loop, name), "at least 1")
+        for name in ("threads", "patience"):
+            _require(getattr(loop, name) >= 0, f"loop.{name}", getattr(loop, name), "at least 0")
+        _require(0 <= loop.label_smoothing < 1, "loop.label_smoothing", loop.label_smoothing, "at least 0 and below 1")
         _require(self.seed >= 0, "seed", self.seed, "at least 0")
-        _require(loop.threads >= 0, "loop.threads", loop.threads, "at least 0")
         _require(self.data.workers >= 0, "data.workers", self.data.workers, "at least 0")
+        _require(1 <= self.data.reuse <= MOST_REUSE, "data.reuse", self.data.reuse, f"from 1 to {MOST_REUSE}")
+        _require(0 <= self.data.coverage <= 1, "data.coverage", self.data.coverage, "from 0 to 1")
+        _require(0 <= self.data.hold_out < 1, "data.hold_out", self.data.hold_out, "at least 0 and below 1")
         for name in ("learning_rate", "clip"):
             _require(getattr(optimiser, name) > 0, f"optimiser.{name}", getattr(optimiser, name), "above 0")
         for name in ("weight_decay", "warmup"):
             _require(getattr(optimiser, name) >= 0, f"optimiser.{name}", getattr(optimiser, name), "at least 0")
         _require(0 <= optimiser.ema < 1, "optimiser.ema", optimiser.ema, "at least 0 and below 1")
+        for pattern, factor in optimiser.rates.items():
+            _require(factor >= 0, f"optimiser.rates.{pattern}", factor, "at least 0")
+        if (optimiser.schedule == "step") != bool(optimiser.drops):
+            raise ConfigError(
+                f"optimiser.schedule is {optimiser.schedule!r} and optimiser.drops is {list(optimiser.drops)}; "
+                f"the schedule 'step' needs drops, and no other has a use for them"
+            )
         if not self.data.train:
             raise ConfigError('data.train is empty; name at least one source, e.g. train = ["synth"]')
         for item in self.data.train:
@@ -177,7 +229,8 @@ def find_recipe(name: str) -> Recipe:
     """
     shipped = {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
     if name not in shipped and not Path(name).is_file():
-        raise ConfigError(f"there is no recipe {name!r}: it is no file, and wildtext ships {', '.join(shipped)}")
+        hint = f"; to fine-tune on images in that folder, give --data {name}" if Path(name).is_dir() else ""
+        raise ConfigError(f"there is no recipe {name!r}: it is no file, and wildtext ships {', '.join(shipped)}{hint}")
     return read_recipe(shipped.get(name, Path(name)))
 
 

@@ -68,7 +68,7 @@ def evaluate(
     """
     if source.size == 0:
         raise DataError(f"{source.name} has no samples to evaluate")
-    shared = comparable(protocol)
+    shared = comparable(protocol, recognizer.bundle.charset)
     began = time.perf_counter()
     count, correct, empty, similar, confident = source.size, 0, 0, 0.0, 0.0
     broken: list[str] = []

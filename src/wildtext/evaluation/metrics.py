@@ -10,15 +10,19 @@ from rapidfuzz.distance import Levenshtein
 from wildtext.charset import Charset
 
 
-def comparable(protocol: str) -> Callable[[str], str]:
+def comparable(protocol: str, charset: Charset) -> Callable[[str], str]:
     """What a protocol brings readings and labels to before they are compared.
 
     Args:
         protocol: ``36``, ``62`` or ``94`` keep the characters of that charset alone, after its normalisation; ``all``
-            keeps all but the blanks at either end, in Unicode's form NFC, as other scripts need it.
+            keeps all but the blanks at either end, in Unicode's form NFC, as other scripts need it; ``own`` brings
+            texts to the form that the model was taught, e.g. without case where it cannot write it, and keeps all else.
+        charset: of the model.
     """
     if protocol == "all":
         return lambda text: unicodedata.normalize("NFC", text).strip()
+    if protocol == "own":
+        return lambda text: charset.normalize(text).strip()
     return Charset.named(protocol).restrict
 
 

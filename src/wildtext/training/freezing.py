@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 
 from torch import nn
 
 from wildtext.errors import ConfigError
+from wildtext.training.patterns import fitting
 
 
 def freeze(model: nn.Module, patterns: Iterable[str]) -> None:
@@ -22,11 +22,7 @@ def freeze(model: nn.Module, patterns: Iterable[str]) -> None:
     """
     parameters = dict(model.named_parameters())
     for pattern in patterns:
-        fitting = [name for name in parameters if fnmatchcase(name, pattern)]
-        if not fitting:
-            parts = ", ".join(dict.fromkeys(name.partition(".")[0] for name in parameters))
-            raise ConfigError(f"model.freeze has {pattern!r}, which fits no parameter; their names begin with {parts}")
-        for name in fitting:
+        for name in fitting(pattern, parameters, "model.freeze"):
             parameters[name].requires_grad_(False)
     if not any(parameter.requires_grad for parameter in parameters.values()):
         raise ConfigError("model.freeze leaves nothing to train")

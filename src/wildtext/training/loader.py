@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -56,10 +57,21 @@ class Delivery:
 
 
 class _Deliveries(Dataset["Delivery | WildtextError"]):
-    def __init__(self, mixture: Mixture, preprocessing: Preprocessing, codecs: Sequence[Codec], two_stages: bool):
+    def __init__(
+        self,
+        mixture: Mixture,
+        preprocessing: Preprocessing,
+        codecs: Sequence[Codec],
+        *,
+        rank: int,
+        ranks: int,
+        two_stages: bool,
+    ):
         self.mixture = mixture
         self.preprocessing = preprocessing
         self.codecs = codecs
+        self.rank = rank
+        self.ranks = ranks
         self.two_stages = two_stages
 
     def __getitem__(self, number: int) -> Delivery | WildtextError:
@@ -70,7 +82,7 @@ class _Deliveries(Dataset["Delivery | WildtextError"]):
             return error
 
     def _deliver(self, number: int) -> Delivery:
-        draws = self.mixture.draws(number)
+        draws = self.mixture.draws(number)[self.rank :: self.ranks]
         samples, drafts = _blank(draws) if self.two_stages else (fetch(draws), {})
         collated = collate(samples, self.preprocessing, self.codecs)
         parts = [
@@ -106,21 +118,32 @@ def deliveries(
     stop: int,
     workers: int,
     two_stages: bool,
+    rank: int = 0,
+    ranks: int = 1,
 ) -> Iterator[Delivery]:
     """What steps number `start` to `stop - 1` get from a mixture, in order, whatever the number of processes.
 
-    With `two_stages`, synthetic words come as drafts, for a device that paints faster than processors.
+    Args:
+        mixture: what batches are drawn from.
+        preprocessing: of the model.
+        codecs: of the model.
+        start: number of the first step.
+        stop: number of the step after the last.
+        workers: processes that fetch; 0 does it here.
+        two_stages: synthetic words come as drafts, for a device that paints faster than processors.
+        rank: of the process that trains.
+        ranks: processes that train, each on its own part of every batch.
 
     Raises:
         DataError: none of the samples of a step could be used.
     """
     loader = DataLoader(
-        _Deliveries(mixture, preprocessing, codecs, two_stages),
+        _Deliveries(mixture, preprocessing, codecs, rank=rank, ranks=ranks, two_stages=two_stages),
         batch_size=None,
         sampler=range(start, stop),
         num_workers=workers,
         prefetch_factor=4 if workers else None,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_begin_worker,
         # A generator of its own keeps the loader from drawing on torch's, whose state a resumed run takes up.
         generator=torch.Generator(),
     )
@@ -130,6 +153,9 @@ def deliveries(
         yield delivery
 
 
-def _one_thread(worker: int) -> None:
+def _begin_worker(worker: int) -> None:
     # Workers render and decode one batch at a time; more threads would only compete with the network.
     torch.set_num_threads(1)
+    # A terminal sends Ctrl-C to all processes. The one that trains decides what it means, and ends its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

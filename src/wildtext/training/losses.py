@@ -29,18 +29,28 @@ class Targets:
         ids: (N, L) padded ids.
         lengths: (N,) how many of them count.
         spans: (N, S, 2) from `character_spans`: where in the canvas characters stand, for heads that are `aligned`.
+        smoothing: share of each answer that cross entropy spreads over all classes (Szegedy et al. 2016).
     """
 
     ids: Tensor
     lengths: Tensor
     spans: Tensor | None = None
+    smoothing: float = 0.0
 
     @classmethod
-    def encode(cls, codec: Codec, texts: list[str], device: torch.device, *, spans: Tensor | None = None) -> Targets:
+    def encode(
+        cls,
+        codec: Codec,
+        texts: list[str],
+        device: torch.device,
+        *,
+        spans: Tensor | None = None,
+        smoothing: float = 0.0,
+    ) -> Targets:
         """Encode labels, in the form that the codec's charset declares, and move them to a device."""
         ids, lengths = codec.encode([codec.charset.normalize(text) for text in texts])
         places = None if spans is None else spans.to(device)
-        return cls(torch.from_numpy(ids).to(device), torch.from_numpy(lengths).to(device), places)
+        return cls(torch.from_numpy(ids).to(device), torch.from_numpy(lengths).to(device), places, smoothing)
 
 
 def ctc(logits: Tensor, targets: Targets, codec: Codec) -> Tensor:
@@ -73,12 +83,14 @@ def _ctc(logits: Tensor, targets: Targets) -> Tensor:
 
 
 def _unread(likelihood: Tensor) -> Tensor:
-    """How much a sample needs to be shown which columns hold which character, in [0, 1].
+    """How much each sample needs to be shown which columns hold which character, in [0, 1].
 
-    All of it with a negative log likelihood of two nats or more a character, and less the smaller that is: columns show
-    a way to read, and a network that has found one is left free to choose its own.
+    All of it where it and the median sample have a negative log likelihood of two nats or more a character, and less
+    the smaller these are: columns show a way to read, and a network that has found one is left free to choose its own.
+    The median keeps words that nobody could read from filling the loss of a network that reads the others.
     """
-    return (likelihood.detach() / 2).clamp(max=1)
+    shares = (likelihood.detach() / 2).clamp(max=1)
+    return shares * shares.median()
 
 
 def cross_entropy(logits: Tensor, targets: Targets, codec: Codec) -> Tensor:
@@ -92,7 +104,7 @@ def cross_entropy(logits: Tensor, targets: Targets, codec: Codec) -> Tensor:
     # Padding may share its id with a real token, so what counts is decided by the lengths.
     counted = targets.lengths - int(codec.begin is not None)
     counts = torch.arange(wanted.shape[1], device=wanted.device) < counted[:, None]
-    return _mean_cross_entropy(logits[:, codec.skip :][counts], wanted[counts])
+    return _mean_cross_entropy(logits[:, codec.skip :][counts], wanted[counts], targets.smoothing)
 
 
 def multi_view(logits: Tensor, targets: Targets, codec: Codec) -> Tensor:
@@ -101,22 +113,22 @@ def multi_view(logits: Tensor, targets: Targets, codec: Codec) -> Tensor:
     Logits (N, V, T, C) and ids (N, V, T) come from the model, which knows what each view is asked.
     """
     counts = targets.ids != IGNORED
-    return _mean_cross_entropy(logits[counts], targets.ids[counts])
+    return _mean_cross_entropy(logits[counts], targets.ids[counts], targets.smoothing)
 
 
-def _mean_cross_entropy(rows: Tensor, ids: Tensor) -> Tensor:
+def _mean_cross_entropy(rows: Tensor, ids: Tensor, smoothing: float) -> Tensor:
     if rows.numel() <= _CHUNK:
-        return _summed(rows, ids) / len(ids)
+        return _summed(rows, ids, smoothing) / len(ids)
     most = max(_CHUNK // rows.shape[1], 1)
     sums = [
-        checkpoint(_summed, *chunk, use_reentrant=False, preserve_rng_state=False)
+        checkpoint(_summed, *chunk, smoothing, use_reentrant=False, preserve_rng_state=False)
         for chunk in zip(torch.split(rows, most), torch.split(ids, most), strict=True)
     ]
     return torch.stack(sums).sum() / len(ids)
 
 
-def _summed(rows: Tensor, ids: Tensor) -> Tensor:
-    return F.cross_entropy(rows.float(), ids, reduction="sum")
+def _summed(rows: Tensor, ids: Tensor, smoothing: float) -> Tensor:
+    return F.cross_entropy(rows.float(), ids, reduction="sum", label_smoothing=smoothing)
 
 
 LOSSES: Mapping[str, Callable[[Tensor, Targets, Codec], Tensor]] = {
@@ -125,6 +137,9 @@ LOSSES: Mapping[str, Callable[[Tensor, Targets, Codec], Tensor]] = {
     "cross_entropy": cross_entropy,
     "multi_view": multi_view,
 }
+
+SMOOTHED = frozenset({"cross_entropy", "multi_view"})
+"""Losses that know label smoothing."""
 
 Boxes = Several[Floats | None]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 _ENOUGH = 8
@@ -37,3 +37,9 @@ def as_part(count: int, whole: int, model: nn.Module) -> Iterator[None]:
         for layer, momentum, training in before:
             layer.momentum = momentum
             layer.train(training)
+
+
+def running_statistics(model: nn.Module) -> list[Tensor]:
+    """Running means and variances of all batch normalisation of a model, and how many batches they are made of."""
+    layers = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    return [value for layer in layers for value in layer.buffers()]
