@@ -14,14 +14,14 @@ from ray.train.torch import TorchTrainer
 
 from wildtext.config import Recipe, find_recipe
 from wildtext.training.loop import train
-from wildtext.training.state import STATE
+from wildtext.training.state import has_state
 
 
 def train_in_worker(options: dict[str, Any]) -> None:
     """What each worker does. Ray has made them known to each other, and training joins them."""
     recipe: Recipe = options["recipe"]
     folder = options["out"] / recipe.name
-    train(recipe, folder, resume=(folder / STATE).exists())
+    train(recipe, folder, resume=has_state(folder))
 
 
 def main(recipe: str, out: Path, workers: int) -> None:

@@ -210,3 +210,9 @@ def test_the_word_for_the_synthetic_source_is_no_folder(
     monkeypatch.chdir(tmp_path)
     words.rename("synth")
     assert "./synth" in refused("--data", "synth")
+
+
+def test_validation_images_that_are_missing(words: Path, tmp_path: Path, refused: Refused) -> None:
+    (tmp_path / "gone.tsv").write_text("nowhere.png\tword\n", encoding="utf-8")
+    message = refused(write_recipe(tmp_path, words), "--data.validation", tmp_path / "gone.tsv")
+    assert f"data.validation: 1 of 1 images that {tmp_path / 'gone.tsv'} names are not there" in message

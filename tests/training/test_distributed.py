@@ -21,7 +21,7 @@ from tests.training.commands import ROOT, Seen, run, write_words
 from wildtext.config import DataOptions, LoopOptions, Recipe
 from wildtext.errors import ConfigError
 from wildtext.models import MODELS
-from wildtext.training.distributed import Ranks
+from wildtext.training.distributed import Ranks, local_device
 from wildtext.training.freezing import training_mode
 from wildtext.training.losses import total_loss
 from wildtext.training.run import Run
@@ -233,3 +233,18 @@ def test_a_batch_with_nothing_for_some_process_is_refused(tmp_path: Path) -> Non
     recipe = Recipe(data=DataOptions(workers=0, reuse=4), loop=LoopOptions(batch_size=8, device="cpu"))
     with pytest.raises(ConfigError, match="2 new samples, too few for 3 processes"):
         Run(recipe, tmp_path, Ranks(rank=2, size=3))
+
+
+@pytest.mark.parametrize(("name", "local_rank", "wanted"), [("auto", None, 0), ("cuda", "3", 3), ("cuda:1", "3", 1)])
+def test_each_process_gets_a_gpu_of_its_own(
+    name: str, local_rank: str | None, wanted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "empty", lambda *_, **__: None)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if local_rank is not None:
+        monkeypatch.setenv("LOCAL_RANK", local_rank)
+    assert local_device(name) == torch.device("cuda", wanted)
+    assert taken == [torch.device("cuda", wanted)]

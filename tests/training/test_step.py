@@ -158,6 +158,7 @@ def test_a_compiler_that_fails_is_told_of_and_done_without(
     wanted = [plain.stepper.take(canvases) for _ in range(2)]
     monkeypatch.setattr(torch, "compile", compiler)
     run, canvases = begun(looped(compile=True), tmp_path)
+    run.stepper.rehearse(canvases)
     outcomes = [run.stepper.take(canvases) for _ in range(2)]
     assert [outcome.loss for outcome in outcomes] == [outcome.loss for outcome in wanted]
     assert not differing(weights(plain.state.model), weights(run.state.model))
@@ -171,6 +172,7 @@ def test_a_compiler_that_fails_is_told_of_and_done_without(
 def test_a_compiled_network_computes_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     plain, canvases = begun(recipe(), tmp_path)
     compiled, _ = begun(looped(compile=True), tmp_path)
+    compiled.stepper.rehearse(canvases)
     for _ in range(2):
         wanted, got = (run.stepper.take(canvases) for run in (plain, compiled))
         assert got.loss == pytest.approx(wanted.loss, rel=1e-4)

@@ -195,6 +195,15 @@ def test_resuming_with_another_recipe_is_refused(tmp_path: Path, changes: dict[s
         train(recipe(**changes), tmp_path, resume=True)
 
 
+def test_resuming_on_other_data_is_refused(tmp_path: Path, word_folder: Path) -> None:
+    options = recipe(data=DataOptions((str(word_folder),), workers=0))
+    train(options, tmp_path / "run", seconds=0)
+    with (word_folder / "labels.tsv").open("a", encoding="utf-8") as file:
+        file.write(f"{next(word_folder.glob('*.png')).name}\tmore\n")
+    with pytest.raises(TrainingError, match=r"\[12\] usable samples, which now have \[13\]"):
+        train(options, tmp_path / "run", resume=True)
+
+
 def test_more_steps_may_be_added_to_a_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     train(recipe(), tmp_path)
     train(recipe(loop=replace(recipe().loop, steps=8)), tmp_path, resume=True)

@@ -36,3 +36,21 @@ def test_known_characters_keep_their_logits(name: str) -> None:
         if name.startswith("acds"):  # its logits are normalised over all classes
             continue
         torch.testing.assert_close(after[:, n], before[:, o], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("extra", ["", "!?"])
+def test_there_and_back_all_weights_are_as_they_were(name: str, extra: str) -> None:
+    model = make(name).eval()
+    bundle = Bundle.of(name, model, MODELS[name].preprocessing)
+    if extra and "!" in bundle.charset.characters:
+        extra = "é漢"
+    turned = Charset("turned", (*extra, *reversed(bundle.charset.characters)), bundle.charset.fold_case, "NFC")
+    other = with_charset(model, bundle, turned)
+    assert other.heads[other.primary].codec.charset == turned
+    again = with_charset(other, Bundle.of(name, other, MODELS[name].preprocessing), bundle.charset).state_dict()
+    changed = [key for key, value in model.state_dict().items() if not torch.equal(value, again[key])]
+    assert not changed
+    if not extra:
+        moved = [key for key, value in model.state_dict().items() if not torch.equal(value, other.state_dict()[key])]
+        assert moved, "rows go along with their characters"

@@ -172,8 +172,11 @@ class Recipe:
             )
         if not self.data.train:
             raise ConfigError('data.train is empty; name at least one source, e.g. train = ["synth"]')
-        for item in self.data.train:
-            parse_share(item)
+        names = [parse_share(item)[0] for item in self.data.train]
+        if self.data.reuse > 1 and SYNTH not in names:
+            raise ConfigError(
+                f"data.reuse is {self.data.reuse}, but data.train has no {SYNTH!r}, whose words it reuses"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as TOML and JSON hold them."""

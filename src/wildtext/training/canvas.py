@@ -57,6 +57,8 @@ class Canvases:
     def pieces(self, largest: int) -> list[Canvases]:
         """All of the samples, in pieces of as nearly the same size as can be, none larger than `largest`."""
         count = -(-len(self) // largest)
+        if count == 1:
+            return [self]
         return [self.rows(rows.tolist()) for rows in np.array_split(np.arange(len(self)), count)]
 
     def augmented(self, policy: str, random: np.random.Generator) -> Canvases:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from wildtext.config import SYNTH, DataOptions, LoopOptions, ModelOptions, OptimiserOptions, Recipe
+from wildtext.config import SYNTH, DataOptions, LoopOptions, ModelOptions, OptimiserOptions, Recipe, parse_share
 from wildtext.data import open_source
 from wildtext.errors import ConfigError
 from wildtext.weights.bundle import read_safetensors_header
@@ -41,7 +41,7 @@ def fine_tuning(init: str, data: Sequence[str]) -> Recipe:
     if SYNTH in data:
         raise ConfigError(f"--data {SYNTH} would be the synthetic source; for a folder of that name, write ./{SYNTH}")
     bundle = read_safetensors_header(find(init, suffix=".safetensors"))
-    sources = [open_source(name) for name in data]
+    sources = [open_source(parse_share(name)[0]) for name in data]
     count = sum(source.size for source in sources)
     if count < 2:
         raise ConfigError(

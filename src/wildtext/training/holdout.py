@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from wildtext.data import LabelledSource
 from wildtext.errors import ConfigError, TrainingError
+from wildtext.training.files import write_whole
 
 FILE = "held-out.json"
 """Where a run remembers them."""
@@ -96,11 +96,7 @@ class HeldOut:
 
     def save(self, folder: Path) -> None:
         """Remember them in the folder of a run."""
-        path = folder / FILE
-        unfinished = path.with_name(path.name + ".part")
-        stored = {name: asdict(chosen) for name, chosen in self.known.items()}
-        unfinished.write_text(json.dumps(stored), encoding="utf-8")
-        os.replace(unfinished, path)
+        write_whole(folder / FILE, json.dumps({name: asdict(chosen) for name, chosen in self.known.items()}))
 
     def _choose(self, name: str, source: LabelledSource, usable: NDArray[np.int64]) -> Chosen:
         count = min(max(round(self.share * len(usable)), 1), _MOST)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from wildtext.training.board import Board
+from wildtext.training.files import write_whole
 from wildtext.training.mistakes import Mistake
 from wildtext.training.step import Outcome
 
@@ -24,7 +24,7 @@ FILE = "log.jsonl"
 class _Since:
     """What happened since the last line of the log."""
 
-    time: float = field(default_factory=time.monotonic)
+    time: float
     losses: list[float] = field(default_factory=list)
     images: int = 0
     rendered: int = 0
@@ -50,7 +50,7 @@ class Journal:
         self._path = folder / FILE
         self._trim(-1 if resumed is None else resumed)
         self._board = Board(folder / "tensorboard", resumed=resumed) if tensorboard else None
-        self._since = _Since()
+        self._since = _Since(time.monotonic())
 
     def step(self, outcome: Outcome, *, waited: float, rendered: int, skipped: int) -> None:
         """Take down a step.
@@ -73,7 +73,7 @@ class Journal:
 
     def summary(self, outcome: Outcome) -> dict[str, Any]:
         """What happened since the last summary, and at the last step."""
-        since, self._since = self._since, _Since()
+        since, self._since = self._since, _Since(time.monotonic())
         seconds = max(self._since.time - since.time, 1e-9)
         values: dict[str, Any] = {
             "images_per_second": round(since.images / seconds, 1),
@@ -107,9 +107,9 @@ class Journal:
         if self._board is not None:
             self._board.mistakes(step, mistakes)
 
-    def restart_clock(self) -> None:
-        """Leave out what was no training, e.g. a measurement."""
-        self._since.time = time.monotonic()
+    def leave_out(self, seconds: float) -> None:
+        """Do not count time that was no training, e.g. that of a measurement."""
+        self._since.time += seconds
 
     def close(self) -> None:
         """Write what is still in memory."""
@@ -126,6 +126,4 @@ class Journal:
                     kept.append(line)
             except (ValueError, KeyError, TypeError):
                 continue  # a line that was being written when the run was killed
-        unfinished = self._path.with_name(self._path.name + ".part")
-        unfinished.write_text("".join(kept), encoding="utf-8")
-        os.replace(unfinished, self._path)
+        write_whole(self._path, "".join(kept))

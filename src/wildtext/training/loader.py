@@ -156,6 +156,7 @@ def deliveries(
 def _begin_worker(worker: int) -> None:
     # Workers render and decode one batch at a time; more threads would only compete with the network.
     torch.set_num_threads(1)
-    # A terminal sends Ctrl-C to all processes. The one that trains decides what it means, and ends its workers.
+    # Terminals and clusters send their signals to all processes of a run. The one that trains decides what they mean,
+    # and ends its workers by other means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -6,7 +6,6 @@ import base64
 import colorsys
 import io
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from wildtext.data.source import LabelledSource, fetch
 from wildtext.errors import TrainingError
 from wildtext.evaluation.metrics import comparable
 from wildtext.inference.recognizer import Recognizer
+from wildtext.training.files import write_whole
 from wildtext.types import Floats, Image, Prediction, Sample
 
 FILE = "mistakes.json"
@@ -104,12 +104,9 @@ def save_mistakes(folder: Path, mistakes: Sequence[Mistake]) -> None:
         TrainingError: the disk refused; what was there before is untouched.
     """
     path = folder / FILE
-    unfinished = path.with_name(path.name + ".part")
     try:
-        unfinished.write_text(f"[{','.join(_within(_MOST_BYTES, mistakes))}]\n", encoding="utf-8")
-        os.replace(unfinished, path)
+        write_whole(path, f"[{','.join(_within(_MOST_BYTES, mistakes))}]\n")
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise TrainingError(f"cannot write {path}: {error.strerror}") from error
 
 

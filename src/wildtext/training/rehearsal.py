@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import math
-import resource
+import os
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import torch
 
 from wildtext.config import Recipe
-from wildtext.errors import TrainingError
+from wildtext.errors import ConfigError, TrainingError
 from wildtext.synth.sheet import flow, sheet
 from wildtext.training.duration import duration
 from wildtext.training.guards import drawn
@@ -45,7 +46,7 @@ def dry_run(recipe: Recipe, folder: Path) -> Path:
     Raises:
         WildtextError: whatever would stop the run before its first step.
     """
-    run = Run(recipe, folder)
+    run = _alone(recipe, folder)
     began = time.perf_counter()
     delivery = next(run.deliveries())
     fetched = time.perf_counter() - began
@@ -57,12 +58,8 @@ def dry_run(recipe: Recipe, folder: Path) -> Path:
         log.info("input: %s", tuple(some.normalized(run.preprocessing).shape))
     for name, head in run.state.model.heads.items():
         log.info("head %s: %s, %d classes", name, head.loss, head.codec.classes)
-    run.stepper.take(canvases)
-    began = time.perf_counter()
+    stepped = run.stepper.rehearse(canvases)
     outcome = run.stepper.take(canvases)
-    if run.device.type == "cuda":
-        torch.cuda.synchronize()
-    stepped = time.perf_counter() - began
     log.info("loss %.4f, norm of the gradient %.3g", outcome.loss, outcome.norm)
     if outcome.problem:
         log.warning("such a step would be skipped: %s", outcome.problem)
@@ -87,7 +84,7 @@ def range_test(recipe: Recipe, folder: Path) -> float:
     Raises:
         WildtextError: whatever would stop the run before its first step.
     """
-    run = Run(replace(recipe, loop=replace(recipe.loop, steps=_STEPS)), folder)
+    run = _alone(replace(recipe, loop=replace(recipe.loop, steps=_STEPS)), folder)
     growth = (_HIGHEST / _LOWEST) ** (1 / (_STEPS - 1))
     run.stepper.schedule = lambda step: _LOWEST * growth**step
     smooth, lowest, best = 0.0, math.inf, _LOWEST
@@ -115,8 +112,22 @@ def range_test(recipe: Recipe, folder: Path) -> float:
     return suggested
 
 
+def _alone(recipe: Recipe, folder: Path) -> Run:
+    """A run of this process.
+
+    Raises:
+        ConfigError: there are other processes, which would all do the same.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError("--dry-run and --range-test are for one process; start them without torchrun")
+    return Run(recipe, folder)
+
+
 def _memory(device: torch.device) -> int:
     """Bytes: the most that the network has held on a GPU, or the process in main memory."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    import resource  # only Unix has it
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

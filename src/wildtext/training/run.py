@@ -24,6 +24,7 @@ from wildtext.training import setup
 from wildtext.training.canvas import Canvases, paint
 from wildtext.training.distributed import Ranks, local_device
 from wildtext.training.duration import duration
+from wildtext.training.files import write_whole
 from wildtext.training.freezing import freeze
 from wildtext.training.guards import dump
 from wildtext.training.holdout import HeldOut
@@ -83,7 +84,8 @@ class Run:
         average = copy.deepcopy(model).requires_grad_(False)
         precision = setup.usable_precision(recipe.loop.precision, self.device)
         scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
-        self.state = TrainingState(model, average, make_optimiser(model, recipe.optimiser), scaler, recipe)
+        sizes = tuple(ingredient.size for ingredient in self.data.mixture.ingredients)
+        self.state = TrainingState(model, average, make_optimiser(model, recipe.optimiser), scaler, recipe, sizes)
         self.stepper = Stepper(self.state, self.preprocessing, self.ranks, precision)
         self.journal: Journal
         self.show: Show = lambda record: None
@@ -154,14 +156,10 @@ class Run:
         outcome = self._last = self.stepper.take(canvases)
         if outcome.problem is not None:
             self._unsound(outcome, canvases)
+        new = sum(source.startswith(f"{SYNTH}#") for source in delivery.sources)
+        rendered, skipped = map(round, self.ranks.sum([new, len(delivery.skipped)]))
         if self.ranks.first:
-            rendered = sum(source.startswith(f"{SYNTH}#") for source in delivery.sources)
-            self.journal.step(
-                outcome,
-                waited=self._waited,
-                rendered=rendered * self.ranks.size,
-                skipped=len(delivery.skipped) * self.ranks.size,
-            )
+            self.journal.step(outcome, waited=self._waited, rendered=rendered, skipped=skipped)
         return outcome
 
     def canvases(self, delivery: Delivery) -> list[Canvases]:
@@ -195,6 +193,7 @@ class Run:
 
     def measure(self) -> None:
         """Measure the averaged weights, and keep them if they are the best so far."""
+        began = time.monotonic()
         state, average = self.state, self.state.average
         bundle = Bundle.of(self.recipe.model.name, average, self.preprocessing)
         runtime = TorchRuntime(average, str(self.device), bf16=self.stepper.dtype is torch.bfloat16)
@@ -214,7 +213,7 @@ class Run:
                 self._keep_mistakes(recognizer, save=better)
             if better:
                 self.keep(accuracy)
-            self.journal.restart_clock()
+            self.journal.leave_out(time.monotonic() - began)
 
     def keep(self, accuracy: dict[str, float] | None = None) -> None:
         """Write the averaged weights as the bundle of the run.
@@ -371,4 +370,4 @@ class Run:
         self.show(record)
 
     def _write_json(self, name: str, values: dict[str, Any]) -> None:
-        (self.folder / name).write_text(json.dumps(values, indent=2, ensure_ascii=False), encoding="utf-8")
+        write_whole(self.folder / name, json.dumps(values, indent=2, ensure_ascii=False))

@@ -136,7 +136,7 @@ def usable_precision(wanted: str, device: torch.device) -> str:
     if wanted == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         log.info("this GPU has no bf16, so fp16 with a scaled loss is taken")
         return "fp16"
-    if wanted != "fp32" and device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if wanted != "fp32" and device.type == "cpu" and not _processor_has_bf16():
         log.info("this processor has no bf16, so fp32 is taken")
         return "fp32"
     if wanted == "fp16" and device.type == "cpu":
@@ -144,6 +144,11 @@ def usable_precision(wanted: str, device: torch.device) -> str:
         log.info("processors have no gradients in fp16 to speak of, so bf16 is taken")
         return "bf16"
     return wanted
+
+
+def _processor_has_bf16() -> bool:
+    built = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return bool(built and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def make_data(recipe: Recipe, codecs: list[Codec], preprocessing: Preprocessing, held_out: HeldOut) -> Data:
@@ -171,8 +176,7 @@ def make_data(recipe: Recipe, codecs: list[Codec], preprocessing: Preprocessing,
             log.info("%s: checking %d labels", name, labelled.size)
         checked = usable(labelled, codecs, widest)
         _tell(name, checked, recipe.data.coverage)
-        _check_files(labelled, checked.indices)
-        _look(labelled, checked.indices, recipe.data.coverage)
+        _look("data.train", labelled, checked.indices, recipe.data.coverage)
         kept = checked.indices
         if recipe.data.hold_out:
             chosen = held_out.of(name, labelled, kept)
@@ -207,40 +211,38 @@ def _tell(name: str, checked: Usable, coverage: float) -> None:
         )
 
 
-def _check_files(source: LabelledSource, indices: NDArray[np.int64]) -> None:
-    """Look whether the files that a list names are there.
+def _look(option: str, source: LabelledSource, indices: NDArray[np.int64], coverage: float) -> None:
+    """Look whether the files that a list names are there, and at some images; all at even distances if there are many.
+
+    Other images are skipped and counted, or count as read wrong, where they turn out to be broken.
 
     Raises:
-        ConfigError: one is not.
+        ConfigError: a file is missing, or too many images are broken.
     """
-    if not isinstance(source, FileSource):
-        return
-    looked = indices[:: -(-len(indices) // _FILES)]
-    missing = [where for where in map(source.where, looked.tolist()) if not os.path.exists(where)]
-    if missing:
-        raise ConfigError(
-            f"data.train: {len(missing)} of {len(looked)} images that {source.name} names are not there, e.g. "
-            f"{missing[0]}. Mend the paths, or write those that are there into an LMDB: wildtext data pack "
-            f"{source.name} OUT.lmdb"
-        )
-
-
-def _look(source: LabelledSource, indices: NDArray[np.int64], coverage: float) -> None:
-    """Look at some images, at even distances; the others are skipped and counted where they turn out to be broken.
-
-    Raises:
-        ConfigError: too many are broken.
-    """
-    looked = indices[:: -(-len(indices) // _LOOKED)]
+    if isinstance(source, FileSource):
+        named = _spread(indices, _FILES)
+        missing = [where for where in map(source.where, named.tolist()) if not os.path.exists(where)]
+        if missing:
+            raise ConfigError(
+                f"{option}: {len(missing)} of {len(named)} images that {source.name} names are not there, e.g. "
+                f"{missing[0]}. Mend the paths, or write those that are there into an LMDB: wildtext data pack "
+                f"{source.name} OUT.lmdb"
+            )
+    looked = _spread(indices, _LOOKED)
     broken = [found for found in fetch([(source, int(index)) for index in looked]) if isinstance(found, SampleError)]
     if not broken:
         return
     told = f"{len(broken)} of {len(looked)} images of {source.name} that were looked at are broken, e.g. {broken[0]}"
     if len(looked) - len(broken) < coverage * len(looked):
         raise ConfigError(
-            f"data.train: {told}. Mend the paths or the images, or lower data.coverage, which is {coverage:g}"
+            f"{option}: {told}. Mend the paths or the images, or lower data.coverage, which is {coverage:g}"
         )
-    log.info("%s; such samples are skipped", told)
+    log.info("%s; such images are skipped in training, and wrong in measurements", told)
+
+
+def _spread(indices: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """All of them, or at most so many at even distances."""
+    return indices[:: -(-len(indices) // most)]
 
 
 def warn_of_overlap(data: Data) -> None:
@@ -266,6 +268,11 @@ def _open_validation(recipe: Recipe) -> list[LabelledSource]:
     for source in sources:
         if source.size == 0:
             raise ConfigError(f"data.validation: {source.name} has no samples")
+        if unreadable := next((text for text in texts(source) if isinstance(text, SampleError)), None):
+            raise ConfigError(
+                f"data.validation: a label cannot be read: {unreadable}. Mend it, or leave the sample out"
+            )
+        _look("data.validation", source, np.arange(source.size), recipe.data.coverage)
     return sources
 
 

@@ -32,8 +32,8 @@ DAMAGED = "state.damaged.safetensors"
 _KEY = "wildtext-state"
 _CHECKSUM = "checksum"
 _FIXED = (
-    "seed", "model", "data.train", "data.hold_out", "data.augment", "data.reuse", "synth", "optimiser",
-    "loop.batch_size", "loop.accumulate", "loop.label_smoothing", "loop.precision",
+    "seed", "model", "data.train", "data.validation", "data.protocol", "data.hold_out", "data.augment", "data.reuse",
+    "synth", "optimiser", "loop.batch_size", "loop.accumulate", "loop.label_smoothing", "loop.precision",
 )  # fmt: skip
 """Values of the recipe that a resumed run must share with its beginning, or its data and steps would be others."""
 
@@ -67,6 +67,7 @@ class TrainingState:
         seconds: time spent training, over all sessions.
         best: best validation accuracy so far, in percent.
         since_best: measurements since then.
+        sizes: samples of each source that is drawn from, None for an endless one; what a step gets depends on them.
         initial: validation accuracy of the weights that it began with, in percent; below zero where not measured.
     """
 
@@ -75,6 +76,7 @@ class TrainingState:
     optimiser: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     recipe: Recipe
+    sizes: tuple[int | None, ...] = ()
     guard: Guard = field(default_factory=Guard)
     step: int = 0
     images: int = 0
@@ -93,7 +95,7 @@ class TrainingState:
         tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
         for index, moments in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
-        values = {name: getattr(self, name) for name in _PLAIN}
+        values = {name: getattr(self, name) for name in _PLAIN} | {"sizes": self.sizes}
         values |= {"guard": self.guard.to_dict(), "scaler": self.scaler.state_dict(), "recipe": self.recipe.to_dict()}
         write_state(folder / STATE, Saved(tensors, values), keep=folder / PREVIOUS)
 
@@ -105,10 +107,15 @@ class TrainingState:
             path: where it comes from, for messages.
 
         Raises:
-            TrainingError: it belongs to a run with another recipe.
+            TrainingError: it belongs to a run with another recipe, or with other data.
         """
         _check_recipe(saved.values["recipe"], self.recipe, path)
         try:
+            if tuple(saved.values["sizes"]) != self.sizes:
+                raise TrainingError(
+                    f"{path} was begun on sources with {saved.values['sizes']} usable samples, which now have "
+                    f"{list(self.sizes)}; restore the data, or begin another run with --model.init"
+                )
             self.model.load_state_dict(_below(saved.tensors, "model."))
             self.average.load_state_dict(_below(saved.tensors, "average."))
             self._load_optimiser(_below(saved.tensors, "optimiser."))

@@ -70,10 +70,9 @@ class Stepper:
             learning_rate, steps=state.recipe.loop.steps, options=state.recipe.optimiser
         )
         """Gives the learning rate of a step."""
-        self._compiled = state.recipe.loop.compile
-        if self._compiled:
-            state.model.compile()
         self._network: Model | DistributedDataParallel = state.model
+        if state.recipe.loop.compile:
+            state.model.compile()
         if ranks.size > 1:
             self._network = DistributedDataParallel(state.model)
             # Statistics of normalisation are averaged below, once a step, and not copied from process 0. The argument
@@ -92,7 +91,7 @@ class Stepper:
         set_rate(state.optimiser, rate)
         before = [value.clone() for value in self._statistics]
         images = self._count(canvases)
-        loss = self._gradients(canvases, images, before)
+        loss = self._add_gradients(canvases, images)
         state.scaler.unscale_(state.optimiser)
         norm = float(torch.nn.utils.clip_grad_norm_(state.model.parameters(), options.clip))
         overflow = math.isfinite(loss) and not math.isfinite(norm) and state.scaler.get_scale() > 1
@@ -110,12 +109,14 @@ class Stepper:
         return Outcome(loss, norm, rate, images, problem)
 
     def rehearse(self, canvases: Sequence[Canvases]) -> float:
-        """Seconds that forward and backward take, without a step being taken."""
+        """Seconds that forward and backward take, without a step being taken; where torch.compile fails, it is left."""
         before = [value.clone() for value in self._statistics]
+        if self.state.recipe.loop.compile:
+            self._try_compiled(canvases[0])
         images = self._count(canvases)
         for _ in range(2):  # the first is slow: memory, kernels and compilers get ready
             began = time.perf_counter()
-            self._gradients(canvases, images, before)
+            self._add_gradients(canvases, images)
         seconds = time.perf_counter() - began
         self.state.optimiser.zero_grad(set_to_none=True)
         self._put_back(before)
@@ -137,6 +138,20 @@ class Stepper:
             ids = {name: target.ids for name, target in targets.items()}
             output = cast(Output, self._network(images, canvases.valid_width, ids))
         return total_loss(output, targets, model, canvases.boxes)
+
+    def _try_compiled(self, canvases: Canvases) -> None:
+        """Let the compiled network go there and back, or do without it, all processes alike."""
+        # A failure would confuse the processes if they exchanged gradients.
+        network, self._network = self._network, self.state.model
+        failure = None
+        try:
+            self.loss(canvases).backward()  # type: ignore[no-untyped-call]
+        except Exception as error:  # its compilers raise all kinds
+            failure = f"{type(error).__name__}: {error}".partition("\n")[0]
+        self._network = network
+        if self.ranks.any(failure is not None):
+            log.warning("torch.compile fails here, so the network runs as it is: %s", failure or "in another process")
+            self.state.model._compiled_call_impl = None
 
     def _count(self, canvases: Sequence[Canvases]) -> int:
         """Samples of all processes together."""
@@ -188,26 +203,3 @@ class Stepper:
                 yield
         else:
             yield
-
-    def _gradients(self, canvases: Sequence[Canvases], images: int, statistics: Sequence[Tensor]) -> float:
-        """`_add_gradients`; where torch.compile fails in it, once more without.
-
-        Args:
-            canvases: of this process.
-            images: of all processes.
-            statistics: of normalisation, to begin with.
-        """
-        if not self._compiled:
-            return self._add_gradients(canvases, images)
-        try:
-            return self._add_gradients(canvases, images)
-        except Exception as error:  # its compilers raise all kinds, and a fault of the network comes again
-            log.warning(
-                "torch.compile fails here, so the network runs as it is: %s: %s",
-                type(error).__name__,
-                str(error).partition("\n")[0],
-            )
-            self._compiled = False
-            self.state.model._compiled_call_impl = None
-            self._put_back(statistics)
-            return self._add_gradients(canvases, images)

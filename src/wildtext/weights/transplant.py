@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from string import ascii_lowercase, digits, punctuation
 from typing import TYPE_CHECKING
 
 from wildtext.charset import Charset
@@ -11,6 +12,9 @@ from wildtext.codecs.ctc import BLANK
 from wildtext.errors import ConfigError, require
 from wildtext.models import Model, build
 from wildtext.weights.bundle import Bundle
+
+_SPARE = (*digits, *ascii_lowercase, *punctuation, "\ue000", "\ue001")
+"""Characters without case; subwords can write all but the last two, which no label has."""
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,14 +34,20 @@ def with_charset(model: Model, bundle: Bundle, charset: Charset) -> Model:
     Raises:
         ConfigError: the two models differ in more than rows of characters.
     """
+    if len(charset) == len(bundle.charset) and charset.characters != bundle.charset.characters:
+        # Which rows belong to characters shows only where the numbers of characters differ.
+        taken = charset.ids.keys() | bundle.charset.ids.keys()
+        spare = next(sign for sign in _SPARE if sign not in taken)
+        longer = Charset(charset.name, (*charset.characters, spare), charset.fold_case, charset.normalization)
+        model, bundle = with_charset(model, bundle, longer), replace(bundle, charset=longer)
     fresh = build(bundle.architecture, charset, bundle.sizes)
-    codecs = zip(*([head.codec for head in each.heads.values()] for each in (model, fresh)), strict=True)
-    ids = [_Ids.of(old, new) for old, new in codecs if not isinstance(new, Subword)]
+    codecs = zip(*([head.codec for head in each.heads.values()] for each in (fresh, model)), strict=True)
+    ids = [_Ids.of(new, old) for new, old in codecs if not isinstance(new, Subword)]
     weights, known = fresh.state_dict(), model.state_dict()
     for name, weight in weights.items():
         if weight.shape == known[name].shape:
             weight.copy_(known[name])
-        elif not any(_moved(weight, known[name], each) for each in ids):
+        elif not any(_moved(weight, known[name], each, exact=exact) for exact in (True, False) for each in ids):
             raise ConfigError(
                 f"a {bundle.architecture} with charset {bundle.charset.name} cannot be turned into one with "
                 f"{charset.name}: {name} has the shape {tuple(known[name].shape)}, and needs {tuple(weight.shape)}"
@@ -47,67 +57,84 @@ def with_charset(model: Model, bundle: Bundle, charset: Charset) -> Model:
 
 @dataclass(frozen=True)
 class _Ids:
-    """The ids of a codec and of another that mean the same.
+    """The ids of the same head for two charsets, new and old.
 
     Attributes:
-        same: new id to old id.
-        classes: of the heads, new and old.
-        all: classes and the tokens that a head is given but cannot write, new and old.
+        codecs: of the head.
+        all: how many ids each has: classes, and the tokens that a head is given but cannot write.
     """
 
-    same: dict[int, int]
-    classes: tuple[int, int]
+    codecs: tuple[CTC | Sequence, CTC | Sequence]
     all: tuple[int, int]
 
     @classmethod
-    def of(cls, old: Codec, new: Codec) -> _Ids:
-        assert isinstance(old, CTC | Sequence)
+    def of(cls, new: Codec, old: Codec) -> _Ids:
         assert isinstance(new, CTC | Sequence)
-        tokens = {since: to for to, since in zip(_tokens(new), _tokens(old), strict=True)}
-        same = {to: since for since, to in tokens.items() if to is not None and since is not None}
-        for character, number in new.charset.ids.items():
-            if character in old.charset.ids:
-                same[_first(new) + number] = _first(old) + old.charset.ids[character]
-        largest = [max(codec.classes, 1 + max(id or 0 for id in _tokens(codec))) for codec in (new, old)]
-        return cls(same, (new.classes, old.classes), (largest[0], largest[1]))
+        assert isinstance(old, CTC | Sequence)
+        return cls((new, old), (_count(new), _count(old)))
 
-    def offset(self, lengths: tuple[int, int]) -> int | None:
-        """Where the first id stands on an axis with these lengths, new and old; None if it has no ids."""
-        above = {length - classes for length, classes in zip(lengths, self.classes, strict=True)}
-        if len(above) != 1:
+    def place(self, lengths: tuple[int, int], *, exact: bool) -> int | None:
+        """Where ids begin on an axis with these lengths, new and old; None if it has none.
+
+        Args:
+            lengths: of the axis.
+            exact: it must have a place for each class or id, and no other.
+        """
+        classes = self.codecs[0].classes, self.codecs[1].classes
+        if exact:
+            return 0 if lengths in (classes, self.all) else None
+        above = lengths[0] - classes[0]
+        if above != lengths[1] - classes[1]:
             return None
-        (offset,) = above
-        # An axis may have places for all ids, or, as in the input of an attention cell, stand behind features.
-        return 0 if offset <= self.all[0] - self.classes[0] else offset
+        # As in the input of an attention cell, ids may stand behind features. A few more are tokens.
+        return 0 if above <= self.all[0] - classes[0] + 1 else above
+
+    def same(self, lengths: tuple[int, int]) -> dict[int, int]:
+        """New id to the old one that means the same, below these lengths: characters by what they are, others by where
+        they stand before or behind the characters.
+        """
+        (new, old), (first, _) = self.codecs, map(_first, self.codecs)
+        known = {character: first + number for character, number in old.charset.ids.items()}
+        pairs = {first + number: known[one] for one, number in new.charset.ids.items() if one in known}
+        pairs |= {number: number for number in range(first)}
+        behind = zip(
+            range(first + len(new.charset), lengths[0]), range(first + len(old.charset), lengths[1]), strict=False
+        )
+        return {to: since for to, since in (pairs | dict(behind)).items() if to < lengths[0] and since < lengths[1]}
 
 
 def _first(codec: CTC | Sequence) -> int:
     return codec.first if isinstance(codec, Sequence) else BLANK + 1
 
 
-def _tokens(codec: CTC | Sequence) -> tuple[int | None, ...]:
-    """Ids that stand for no character, by their meaning."""
-    return (codec.begin, codec.end, codec.pad, codec.unknown) if isinstance(codec, Sequence) else (BLANK,)
+def _count(codec: CTC | Sequence) -> int:
+    tokens = (codec.begin, codec.end, codec.pad, codec.unknown) if isinstance(codec, Sequence) else ()
+    return max(codec.classes, 1 + max((token for token in tokens if token is not None), default=0))
 
 
-def _moved(weight: Tensor, known: Tensor, ids: _Ids) -> bool:
-    """Copy what belongs to ids that mean the same, along the one axis in which two tensors differ, if there is one."""
+def _moved(weight: Tensor, known: Tensor, ids: _Ids, *, exact: bool) -> bool:
+    """Copy what belongs to ids that mean the same, along the one axis in which two tensors differ.
+
+    Args:
+        weight: to copy to.
+        known: to copy from.
+        ids: of one head.
+        exact: see `_Ids.place`. Heads of a model may count their ids in different ways.
+
+    Returns:
+        Whether there is such an axis.
+    """
     torch = require("torch", extra="train")
     axes = [axis for axis, sizes in enumerate(zip(weight.shape, known.shape, strict=False)) if sizes[0] != sizes[1]]
     if weight.ndim != known.ndim or len(axes) != 1:
         return False
     (axis,) = axes
     lengths = weight.shape[axis], known.shape[axis]
-    offset = ids.offset(lengths)
-    if offset is None:
+    place = ids.place(lengths, exact=exact)
+    if place is None:
         return False
-    rows = [(new + offset, old + offset) for new, old in ids.same.items()]
-    ends = lengths[0] - 1, lengths[1] - 1
-    if ends[0] - offset not in ids.same and ends[1] - offset not in ids.same.values():
-        # A row behind all that the codec knows of, e.g. for the place before a text, means the same in both.
-        rows.append(ends)
-    features = [(row, row) for row in range(offset)]
-    pairs = features + [(new, old) for new, old in rows if new < lengths[0] and old < lengths[1]]
-    new, old = (torch.tensor(numbers) for numbers in zip(*pairs, strict=True))
+    rows = ids.same((lengths[0] - place, lengths[1] - place))
+    new = torch.tensor([*range(place), *(place + to for to in rows)])
+    old = torch.tensor([*range(place), *(place + since for since in rows.values())])
     weight.index_copy_(axis, new, known.index_select(axis, old))
     return True
