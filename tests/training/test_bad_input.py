@@ -11,6 +11,7 @@ import pytest
 
 from tests.training.commands import write_words
 from wildtext.cli import OK, UNUSABLE, main
+from wildtext.weights.catalogue import SHIPPED
 
 Refused = Callable[..., str]
 
@@ -216,3 +217,17 @@ def test_validation_images_that_are_missing(words: Path, tmp_path: Path, refused
     (tmp_path / "gone.tsv").write_text("nowhere.png\tword\n", encoding="utf-8")
     message = refused(write_recipe(tmp_path, words), "--data.validation", tmp_path / "gone.tsv")
     assert f"data.validation: 1 of 1 images that {tmp_path / 'gone.tsv'} names are not there" in message
+
+
+def test_data_that_is_named_twice(words: Path, refused: Refused) -> None:
+    assert "--data is given 2 times" in refused("--data", words, "--data", words)
+
+
+def test_data_that_is_an_image(words: Path, refused: Refused) -> None:
+    assert "is an image; name the folder" in refused("--data", next(words.glob("*.png")))
+
+
+def test_weights_that_are_made_for_reading(words: Path, refused: Refused) -> None:
+    message = refused("--data", words, "--init", SHIPPED / "default.onnx")
+    assert "made for reading; " in message
+    assert ".safetensors" in message

@@ -17,6 +17,7 @@ from wildtext.data import open_source
 from wildtext.errors import ConfigError, DataError, TrainingError
 from wildtext.evaluation.evaluator import evaluate
 from wildtext.inference.loading import load
+from wildtext.training.files import LOCK, locked
 from wildtext.training.loop import train
 from wildtext.training.losses import Targets, total_loss
 from wildtext.training.run import Run
@@ -175,8 +176,21 @@ def test_a_run_is_not_overwritten_by_accident(tmp_path: Path) -> None:
         train(recipe(), tmp_path)
 
 
+def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(TrainingError, match="another process trains"):
+        train(recipe(), tmp_path)
+    assert train(recipe(), tmp_path).exists()
+    assert not (tmp_path / LOCK).exists()
+
+
+def test_a_run_can_be_repeated_from_what_it_wrote(tmp_path: Path) -> None:
+    options = recipe(data=DataOptions(("synth=2",), workers=0), optimiser=OptimiserOptions(rates={"trunk.*": 0.5}))
+    train(options, tmp_path, seconds=0)
+    assert read_recipe(tmp_path / "recipe.json") == options
+
+
 def test_resuming_what_was_never_begun_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="cannot resume"):
+    with pytest.raises(TrainingError, match="leave --resume out to begin"):
         train(recipe(), tmp_path / "nothing", resume=True)
 
 
@@ -206,7 +220,8 @@ def test_resuming_on_other_data_is_refused(tmp_path: Path, word_folder: Path) ->
 
 def test_more_steps_may_be_added_to_a_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     train(recipe(), tmp_path)
-    train(recipe(loop=replace(recipe().loop, steps=8)), tmp_path, resume=True)
+    with caplog.at_level("INFO"):
+        train(recipe(loop=replace(recipe().loop, steps=8)), tmp_path, resume=True)
     assert "begun for 6 steps and will now go to 8" in caplog.text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 
@@ -13,7 +14,7 @@ from wildtext.cli import data, models, synth
 from wildtext.cli.shared import FAILED, OK, UNUSABLE
 from wildtext.cli.train import fine_tuning_recipe, shrink, train_command
 from wildtext.config import Recipe, find_recipe
-from wildtext.errors import WildtextError
+from wildtext.errors import ConfigError, WildtextError
 
 __all__ = ["COMMANDS", "FAILED", "OK", "UNUSABLE", "entry", "main"]
 
@@ -54,6 +55,10 @@ _GROUPS = {name[: place + 1] for name in COMMANDS for place, letter in enumerate
 """What names of commands begin with, e.g. ``"data "`` and ``"data convert "``."""
 
 
+_SEVERAL = {"--data", "--data.train", "--data.validation", "--model.freeze", "--optimiser.drops", "--switch"}
+"""Options that take several values."""
+
+
 def _recipe_name(arguments: Sequence[str]) -> str:
     """The recipe that a command line names: first after `train`, or after --recipe; empty where it names none."""
     if arguments[:1] == ["train"]:
@@ -64,6 +69,18 @@ def _recipe_name(arguments: Sequence[str]) -> str:
             if option == "--recipe":
                 return value if equals else next(iter(arguments[number + 1 :]), "")
     return ""
+
+
+def _refuse_repeated(arguments: Sequence[str]) -> None:
+    """Refuse an option with several values that is given twice: the parser would forget what it was given first.
+
+    Raises:
+        ConfigError: naming it.
+    """
+    options = Counter(argument.partition("=")[0] for argument in arguments)
+    for option, count in options.items():
+        if count > 1 and option in _SEVERAL:
+            raise ConfigError(f"{option} is given {count} times; give it once, with all its values behind it")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             commands.update({command: build(name, recipe) for command, build in _WITH_RECIPE.items()})
         elif arguments[:1] == ["train"] and (made := fine_tuning_recipe(arguments[1:])):
             commands["train"] = train_command("", made)
+        _refuse_repeated(arguments)
         group = ""
         while arguments and f"{group}{arguments[0]} " in _GROUPS:
             group += f"{arguments.pop(0)} "

@@ -5,6 +5,7 @@ The dataclasses below are the schema. A key that is not in them is an error that
 
 from __future__ import annotations
 
+import json
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -148,6 +149,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         loop, optimiser = self.loop, self.optimiser
+        if not self.name or Path(self.name).name != self.name:
+            raise ConfigError(f"name is {self.name!r}, but must be the name of a folder, without others around it")
         for name in ("steps", "batch_size", "accumulate", "evaluate_every", "save_every", "log_every"):
             _require(getattr(loop, name) >= 1, f"loop.{name}", getattr(loop, name), "at least 1")
         for name in ("threads", "patience"):
@@ -210,17 +213,20 @@ def parse_share(item: str) -> tuple[str, float]:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a recipe file.
+    """Read a recipe file: TOML, or the `recipe.json` of a run.
 
     Raises:
-        ConfigError: the file is missing, not TOML, or has a key or value that the schema does not know.
+        ConfigError: the file is missing, not TOML or JSON, or has a key or value that the schema does not know.
     """
+    kind, parse = ("JSON", json.loads) if path.suffix == ".json" else ("TOML", tomllib.loads)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read the recipe {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is not {kind}: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} is no recipe: it has no sections")
     return from_dict(Recipe, values, where=str(path))
 
 

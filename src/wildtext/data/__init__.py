@@ -11,6 +11,7 @@ from wildtext.data.files import LABELS, open_json, open_jsonl, open_list
 from wildtext.data.lmdb import DATA, PART, LmdbSource
 from wildtext.data.source import LabelledSource, Source
 from wildtext.errors import DataError
+from wildtext.images.listing import SUFFIXES
 
 __all__ = ["ConcatSource", "LabelledSource", "LmdbSource", "Source", "open_source"]
 
@@ -33,6 +34,8 @@ def open_source(path: Path | str) -> LabelledSource:
         return _open_folder(path)
     if not os.path.exists(path):
         raise DataError(f"there is no data at {path}, or it may not be read")
+    if path.suffix.lower() in SUFFIXES:
+        raise DataError(f"{path} is an image; name the folder, list or LMDB that has its label too")
     if path.suffix in (".mdb", ".lmdb"):
         return LmdbSource(path)
     return {".jsonl": open_jsonl, ".json": open_json}.get(path.suffix, open_list)(path)
@@ -47,5 +50,8 @@ def _open_folder(folder: Path) -> LabelledSource:
     nested = [folder / found for found in sorted(glob(f"**/{DATA}", root_dir=folder, recursive=True))]
     finished = [file.parent for file in nested if file.parent.suffix != PART]
     if not finished:
-        raise DataError(f"{folder} holds neither {LABELS} nor, at any depth, an LMDB ({DATA})")
+        raise DataError(
+            f"{folder} holds neither {LABELS} nor, at any depth, an LMDB ({DATA}); on each line of {LABELS} are the "
+            f"path of an image, a tab and its text"
+        )
     return ConcatSource(str(folder), [LmdbSource(file) for file in finished])

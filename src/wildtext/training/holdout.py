@@ -6,13 +6,14 @@ import json
 import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wildtext.data import LabelledSource
-from wildtext.errors import ConfigError, TrainingError
+from wildtext.errors import ConfigError, SampleError, TrainingError
 from wildtext.training.files import write_whole
 
 FILE = "held-out.json"
@@ -105,9 +106,18 @@ class HeldOut:
                 f"data.hold_out is {self.share:g}, but {name} has only {len(usable)} usable, too few to learn from and "
                 f"to measure with; add samples, or set data.hold_out to 0 and name others in data.validation"
             )
-        chosen = np.sort(np.random.default_rng((self.seed, 0x5EED)).choice(usable, count, replace=False))
-        indices = tuple(int(index) for index in chosen)
+        # Broken images would count as wrong in every measurement.
+        shuffled = np.random.default_rng((self.seed, 0x5EED)).permutation(usable).tolist()
+        indices = tuple(sorted(islice((index for index in shuffled if _sound(source, index)), count)))
         return Chosen(len(usable), indices, _checksum(source, indices))
+
+
+def _sound(source: LabelledSource, index: int) -> bool:
+    try:
+        source[index]
+    except SampleError:
+        return False
+    return True
 
 
 def _checksum(source: LabelledSource, indices: Iterable[int]) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +19,9 @@ from wildtext.errors import SampleError, WildtextError
 from wildtext.images import Preprocessing
 from wildtext.synth import Draft, SyntheticWords
 from wildtext.types import Batch, Sample
+
+_PR_SET_PDEATHSIG = 1
+"""Of Linux: the signal that a process gets when its parent ends."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,3 +165,6 @@ def _begin_worker(worker: int) -> None:
     # and ends its workers by other means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if sys.platform == "linux":
+        # If that process is killed, nobody else would end its workers.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -10,6 +10,7 @@ from pathlib import Path
 from wildtext.config import Recipe
 from wildtext.errors import TrainingError
 from wildtext.training.distributed import joined_ranks, local_device
+from wildtext.training.files import locked
 from wildtext.training.progress import progress
 from wildtext.training.run import Run
 from wildtext.training.signals import stop_requests
@@ -46,6 +47,8 @@ def train(recipe: Recipe, folder: Path, *, resume: bool = False, seconds: float 
     device = local_device(recipe.loop.device)
     with told_when_full(folder), ExitStack() as stack:
         run = Run(recipe, folder, stack.enter_context(joined_ranks(device)), device)
+        if run.ranks.first:
+            stack.enter_context(locked(folder))
         run.start(resume)
         asked = stack.enter_context(stop_requests())
         if run.ranks.first:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def measured(
 
 
 def _short_names(sources: Sequence[LabelledSource]) -> list[str]:
-    paths = [Path(source.name).parts for source in sources]
+    paths = [Path(os.path.abspath(source.name)).parts for source in sources]
     for parts in range(1, max(map(len, paths), default=0) + 1):
         names = ["/".join(path[-parts:]) for path in paths]
         if len(set(names)) == len(names):

@@ -182,12 +182,12 @@ class Run:
         rate = summary["images_per_second"]
         left = (self.recipe.loop.steps - state.step) * self.recipe.loop.batch_size / max(rate, 1e-9)
         self.log(
-            "step %d/%d  loss %.4f  %.0f images/s  %.0f min left",
+            "step %d/%d  loss %.4f  %.0f images/s  %s left",
             state.step,
             self.recipe.loop.steps,
             summary.get("loss", float("nan")),
             rate,
-            left / 60,
+            duration(left),
         )
         self._write(**summary)
 

@@ -188,6 +188,8 @@ def make_data(recipe: Recipe, codecs: list[Codec], preprocessing: Preprocessing,
         samples.append(
             {"source": name, "usable": len(checked.indices), "total": checked.total, "dropped": dict(checked.dropped)}
         )
+    if not validation:
+        log.info("nothing to measure with: name labelled images as data.validation, or set data.hold_out")
     return Data(Mixture(ingredients, recipe.loop.batch_size, recipe.seed), training, validation, held_out, samples)
 
 
@@ -253,7 +255,7 @@ def warn_of_overlap(data: Data) -> None:
     if found.examples:
         log.warning(
             "%d of %d images to measure with are among those to train on (%d the same file, %d look the same), so "
-            "accuracy will look better than it is; e.g. %s is %s",
+            "accuracy will look better than it is, e.g. %s is %s; remove them from one side",
             found.same + found.similar,
             found.checked,
             found.same,

@@ -161,6 +161,8 @@ def find_state(folder: Path) -> tuple[Saved, Path]:
     Raises:
         TrainingError: there is none.
     """
+    if not has_state(folder):
+        raise TrainingError(f"cannot resume: {folder} has no saved state; leave --resume out to begin the run")
     paths = [folder / STATE, folder / PREVIOUS]
     problems = []
     for path in paths:
@@ -190,7 +192,9 @@ def read_state(path: Path) -> Saved:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
         raise DamagedState(f"there is no {path}") from error
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    except KeyError as error:
+        raise DamagedState(f"{path} is no state of a run; those are called {STATE}") from error
+    except (OSError, SafetensorError, ValueError) as error:
         raise DamagedState(f"{path} is damaged: {error}") from error
     if checksum != _checksum(tensors, text):
         raise DamagedState(f"{path} is damaged: its contents do not have the checksum that they were written with")
@@ -297,7 +301,7 @@ def _check_recipe(begun: dict[str, Any], wanted: Recipe, path: Path) -> None:
                 f"{path} was begun with {key} = {before}, not {now}; resume with the same recipe, or start another run"
             )
     if begun["loop"]["steps"] != given["loop"]["steps"]:
-        log.warning(
+        log.info(
             "the run was begun for %d steps and will now go to %d; its learning rate follows the new number",
             begun["loop"]["steps"],
             given["loop"]["steps"],

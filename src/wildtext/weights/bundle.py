@@ -123,6 +123,10 @@ def read_safetensors_header(path: Path) -> Bundle:
     Raises:
         BundleError: the file is missing, not safetensors, or not a bundle of wildtext.
     """
+    if path.suffix == ".onnx":
+        raise BundleError(
+            f"{path} is made for reading; to go on training, take the .safetensors bundle of the same model"
+        )
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
