@@ -33,6 +33,14 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_headings_lead_to_them(page: Path) -> None:
+    for target, heading in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
+        lines = (page.parent / target if target else page).read_text(encoding="utf-8").splitlines()
+        headings = [line.lstrip("#").strip().lower() for line in lines if line.startswith("#")]
+        assert heading in {re.sub(r"[^\w -]", "", text).replace(" ", "-") for text in headings}, f"{target}#{heading}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_and_options_exist(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = "|".join({name.partition(" ")[0] for name in COMMANDS})
     for line in re.findall(rf"wildtext ((?:{names})\b[^\n`#]*)", page.read_text("utf-8")):
