@@ -204,9 +204,15 @@ def test_train_evaluate_export_read(tmp_path: Path, capsys: Captured) -> None:
         "[loop]\nsteps = 50\nbatch_size = 4\ndevice = 'cpu'\n",
         encoding="utf-8",
     )
-    assert main(["train", str(recipe), "--out", str(tmp_path), "--loop.steps", "2"]) == OK
+    assert main(["train", str(recipe), "--out", str(tmp_path), "--loop.steps", "2", "--loop.batch-size", "3"]) == OK
     best = Path(capsys.readouterr().out.strip())
     assert best == tmp_path / "tiny" / "best.safetensors"
+    # What the run was begun with need not be said again.
+    assert main(["train", str(recipe), "--out", str(tmp_path), "--resume", "--loop.steps", "3"]) == OK
+    begun = json.loads((tmp_path / "tiny" / "recipe.json").read_text(encoding="utf-8"))
+    assert (begun["loop"]["steps"], begun["loop"]["batch_size"]) == (3, 3)
+    assert main(["train", str(recipe), "--out", str(tmp_path), "--resume", "--loop.batch-size", "4"]) == UNUSABLE
+    assert "loop.batch_size = 3, not 4" in capsys.readouterr().err
     state, small = best.with_name("state.safetensors"), tmp_path / "small.safetensors"
     assert main(["shrink", str(state), str(small), "--keep", "weights"]) == OK
     assert str(small) in capsys.readouterr().out

@@ -12,7 +12,7 @@ import tyro
 
 from wildtext.cli import data, models, synth
 from wildtext.cli.shared import FAILED, OK, UNUSABLE
-from wildtext.cli.train import fine_tuning_recipe, shrink, train_command
+from wildtext.cli.train import fine_tuning_recipe, resumed_recipe, shrink, train_command
 from wildtext.config import Recipe, find_recipe
 from wildtext.errors import ConfigError, WildtextError
 
@@ -95,9 +95,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         commands = dict(COMMANDS)
         if name := _recipe_name(arguments):
             recipe = find_recipe(name)
+            if arguments[0] == "train":
+                recipe = resumed_recipe(arguments[1:], recipe)
             commands.update({command: build(name, recipe) for command, build in _WITH_RECIPE.items()})
         elif arguments[:1] == ["train"] and (made := fine_tuning_recipe(arguments[1:])):
-            commands["train"] = train_command("", made)
+            commands["train"] = train_command("", resumed_recipe(arguments[1:], made))
         _refuse_repeated(arguments)
         group = ""
         while arguments and f"{group}{arguments[0]} " in _GROUPS:

@@ -13,10 +13,11 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from wildtext.cli.shared import OK
-from wildtext.config import Recipe
+from wildtext.config import Recipe, read_recipe
 from wildtext.errors import ConfigError, require
 
 INIT = "default"
+OUT = Path("runs")
 
 
 def train_command(name: str = "", defaults: Recipe | None = None) -> Callable[..., int]:
@@ -34,7 +35,7 @@ def train_command(name: str = "", defaults: Recipe | None = None) -> Callable[..
         *,
         data: tuple[str, ...] = (),
         init: str = INIT,
-        out: Path = Path("runs"),
+        out: Path = OUT,
         resume: bool = False,
         time_limit: str = "",
         dry_run: bool = False,
@@ -50,7 +51,7 @@ def train_command(name: str = "", defaults: Recipe | None = None) -> Callable[..
             data: Without a recipe: folders, list files or LMDBs of labelled images to fine-tune on.
             init: Without a recipe: the weights to start from, a name from `wildtext models` or a .safetensors bundle.
             out: Where the run gets a folder of its name, for checkpoints, log, report and the best bundle.
-            resume: Go on from the last checkpoint of the run.
+            resume: Go on from the last checkpoint of the run, with the recipe that it was begun with.
             time_limit: Save and stop after this time, e.g. 90s, 30m or 2h; go on later with --resume.
             dry_run: Take two steps to show shapes, a batch as the network sees it, memory and time; keep nothing else.
             range_test: Find a learning rate: raise it from step to step, and see where the loss falls and breaks.
@@ -100,6 +101,27 @@ def fine_tuning_recipe(arguments: Sequence[str]) -> Recipe | None:
     from wildtext.training.finetune import fine_tuning
 
     return fine_tuning(given.init, given.data)
+
+
+def resumed_recipe(arguments: Sequence[str], recipe: Recipe) -> Recipe:
+    """The recipe that a run was begun with, where a command line goes on with it; else the one that it names.
+
+    So options need not be given again to go on.
+
+    Args:
+        arguments: of the command.
+        recipe: that they name, or ask for.
+    """
+    parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--name", default=recipe.name)
+    try:
+        given, _ = parser.parse_known_args(arguments)
+    except ArgumentError:
+        return recipe
+    begun = given.out / given.name / "recipe.json"
+    return read_recipe(begun) if given.resume and begun.is_file() else recipe
 
 
 def _seconds(text: str) -> float | None:
