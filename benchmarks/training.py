@@ -10,8 +10,6 @@ take turns, so that a machine that slows down slows all of them. Ratios are of w
 from __future__ import annotations
 
 import io
-import os
-import platform
 import shutil
 import statistics
 import tempfile
@@ -32,7 +30,7 @@ import torch
 import tyro
 from PIL import Image
 
-import wildtext
+from benchmarks.synth import machine
 from benchmarks.training_peers import dtrb, dtrb_steps, open_lmdb, parseq, parseq_steps
 from wildtext.charset import Charset
 from wildtext.config import DataOptions, LoopOptions, ModelOptions, Recipe
@@ -118,7 +116,9 @@ def main(
         print(f"of a step with one process that loads, {100 * share:.1f} % is waiting for data")
     if json:
         figures = [asdict(row) | {"median": statistics.median(row.cpu)} for row in rows]
-        Path(json).write_text(dumps({"machine": machine(), "model": model, "rows": figures, "wait": share}, indent=2))
+        Path(json).write_text(
+            dumps({"machine": circumstances(), "model": model, "rows": figures, "wait": share}, indent=2)
+        )
 
 
 class Contests:
@@ -280,17 +280,9 @@ def drawn(charset: Charset) -> Iterator[tuple[bytes, str]]:
                 yield buffer.getvalue(), sample.text
 
 
-def machine() -> dict[str, Any]:
+def circumstances() -> dict[str, Any]:
     """What the figures depend on."""
-    return {
-        "processors": os.cpu_count(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "pillow": PIL.__version__,
-        "simplejpeg": find_spec("simplejpeg") is not None,
-        "wildtext": wildtext.__version__,
-    }
+    return {**machine(), "pillow": PIL.__version__, "simplejpeg": find_spec("simplejpeg") is not None}
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def test_a_word_looks_different_each_time_and_its_label_stays(tmp_path: Path) ->
 
 
 def test_no_more_is_kept_than_will_be_used() -> None:
-    replay = Replay(3, "synth")
+    replay = Replay(3)
     for step in range(3 * replay.length):
         replay.add(step, [fake(*(f"synth#{step}-{number}" for number in range(6 if step < replay.length else 2)))])
     kept = sum(len(some) for held in replay._held for some in held)
@@ -116,7 +116,7 @@ def test_no_more_is_kept_than_will_be_used() -> None:
 
 
 def test_words_of_other_sources_are_not_kept() -> None:
-    replay = Replay(2, "synth")
+    replay = Replay(2)
     for step in range(REUSE_AFTER + 1):
         (canvases,) = replay.add(step, [fake(f"synth#{step}", f"words/{step}.png")])
     assert canvases.sources == (f"synth#{REUSE_AFTER}", f"words/{REUSE_AFTER}.png", "synth#0")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from argparse import ArgumentError, ArgumentParser
+from argparse import ArgumentError, ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -89,14 +89,8 @@ def fine_tuning_recipe(arguments: Sequence[str]) -> Recipe | None:
     Raises:
         WildtextError: weights or data cannot be read.
     """
-    parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--data", nargs="+")
-    parser.add_argument("--init", default=INIT)
-    try:
-        given, _ = parser.parse_known_args(arguments)
-    except ArgumentError:
-        return None  # the parser of the command says what is wrong
-    if not given.data:
+    given = _glance(arguments)
+    if given is None or not given.data:
         return None
     from wildtext.training.finetune import fine_tuning
 
@@ -112,16 +106,25 @@ def resumed_recipe(arguments: Sequence[str], recipe: Recipe) -> Recipe:
         arguments: of the command.
         recipe: that they name, or ask for.
     """
+    given = _glance(arguments)
+    if given is None or not given.resume:
+        return recipe
+    begun = given.out / (given.name or recipe.name) / "recipe.json"
+    return read_recipe(begun) if begun.is_file() else recipe
+
+
+def _glance(arguments: Sequence[str]) -> Namespace | None:
+    """What the recipe depends on; None where it cannot be understood, of which the parser of the command will tell."""
     parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--data", nargs="+")
+    parser.add_argument("--init", default=INIT)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--name", default=recipe.name)
+    parser.add_argument("--name")
     try:
-        given, _ = parser.parse_known_args(arguments)
+        return parser.parse_known_args(arguments)[0]
     except ArgumentError:
-        return recipe
-    begun = given.out / given.name / "recipe.json"
-    return read_recipe(begun) if given.resume and begun.is_file() else recipe
+        return None
 
 
 def _seconds(text: str) -> float | None:

@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from PIL import Image as pillow
 
 from wildtext.data.concat import ConcatSource
 from wildtext.data.source import LabelledSource
+from wildtext.data.subset import spread
 from wildtext.errors import ImageError, SampleError
 from wildtext.images import decode
 from wildtext.types import Image
@@ -44,8 +44,6 @@ _SIDE, _WAVES = 32, 8
 _EXAMPLES = 5
 
 _COSINES = np.cos(np.arange(_WAVES)[:, None] * (np.arange(_SIDE) + 0.5) * np.pi / _SIDE)
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -142,11 +140,11 @@ class _Samples:
     def of(cls, sources: Sequence[LabelledSource], most: int, labels: Container[str] | None = None) -> _Samples:
         """At most so many samples at even distances; of them, those with one of the labels."""
         source = ConcatSource("", sources)
-        pairs = _plain_labels(source, _spread(range(source.size), most))
+        pairs = _plain_labels(source, spread(range(source.size), most))
         return cls(source, [pair for pair in pairs if labels is None or pair[1] in labels])
 
     def spread(self, most: int) -> _Samples:
-        return _Samples(self.source, _spread(self.labels, most))
+        return _Samples(self.source, spread(self.labels, most))
 
     def without(self, indices: Container[int]) -> _Samples:
         return _Samples(self.source, [pair for pair in self.labels if pair[0] not in indices])
@@ -180,11 +178,6 @@ def _plain_labels(source: LabelledSource, indices: Sequence[int]) -> Iterator[tu
         with suppress(SampleError):
             text = source.text(index).casefold()
             yield index, text if text.isalnum() else "".join(filter(str.isalnum, text)) or text
-
-
-def _spread(items: Sequence[_T], most: int) -> Sequence[_T]:
-    """At most so many items, at even distances."""
-    return items[:: max(-(-len(items) // most), 1)]
 
 
 def _same_files(held: _Samples, candidates: _Samples) -> dict[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,13 @@ from numpy.typing import NDArray
 from wildtext.data.source import LabelledSource, fetch
 from wildtext.errors import SampleError
 from wildtext.types import Floats, Sample
+
+Items = TypeVar("Items", bound="Sequence[Any] | NDArray[np.int64]")
+
+
+def spread(items: Items, most: int) -> Items:
+    """All items, or at most so many at even distances."""
+    return cast(Items, items[:: max(-(-len(items) // most), 1)])
 
 
 class Subset:

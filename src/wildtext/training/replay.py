@@ -11,8 +11,14 @@ from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
 
+from wildtext.config import SYNTH
 from wildtext.data.mixture import REUSE_AFTER, fresh
 from wildtext.training.canvas import Canvases, joined
+
+
+def is_synthetic(source: str) -> bool:
+    """Whether a sample comes from the synthetic source, by where it says that it comes from."""
+    return source.startswith(f"{SYNTH}#")
 
 
 class Replay:
@@ -20,24 +26,17 @@ class Replay:
 
     Args:
         reuse: how often each is used; 1 holds none.
-        source: name of the synthetic source.
     """
 
-    def __init__(self, reuse: int, source: str):
+    def __init__(self, reuse: int):
         self.reuse = reuse
         self.length = REUSE_AFTER * (reuse - 1)
         """Steps that it reaches back."""
-        self._prefix = f"{source}#"
         self._held: deque[list[Canvases]] = deque(maxlen=self.length)
 
     def hold(self, step: int, canvases: Sequence[Canvases]) -> None:
         """Keep the synthetic words among the canvases of a step for the steps to come."""
-        rows = [
-            (some, row)
-            for some in canvases
-            for row, source in enumerate(some.sources)
-            if source.startswith(self._prefix)
-        ]
+        rows = [(some, row) for some in canvases for row, source in enumerate(some.sources) if is_synthetic(source)]
         if step < self.length:
             # The first steps have nothing but new words. Of those as many are kept as a later step has.
             rows = rows[: fresh(step, len(rows), self.reuse)]

@@ -8,7 +8,6 @@ import logging
 import platform
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 
 from wildtext.codecs import Codec
-from wildtext.config import SYNTH, Recipe
+from wildtext.config import Recipe
 from wildtext.errors import ConfigError, TrainingError
 from wildtext.inference.recognizer import Recognizer
 from wildtext.inference.torch_runtime import TorchRuntime
@@ -34,7 +33,7 @@ from wildtext.training.measuring import measured
 from wildtext.training.mistakes import find_mistakes, save_mistakes
 from wildtext.training.optimiser import make_optimiser
 from wildtext.training.progress import Show
-from wildtext.training.replay import Replay
+from wildtext.training.replay import Replay, is_synthetic
 from wildtext.training.report import write_report
 from wildtext.training.state import TrainingState, find_state, has_state
 from wildtext.training.step import Outcome, Stepper
@@ -79,7 +78,7 @@ class Run:
         if has_state(folder):
             held_out.recall(folder)
         self.data = setup.make_data(recipe, list(self.codecs.values()), self.preprocessing, held_out)
-        self._replay = Replay(recipe.data.reuse, SYNTH)
+        self._replay = Replay(recipe.data.reuse)
         self._check_size()
         average = copy.deepcopy(model).requires_grad_(False)
         precision = setup.usable_precision(recipe.loop.precision, self.device)
@@ -156,7 +155,7 @@ class Run:
         outcome = self._last = self.stepper.take(canvases)
         if outcome.problem is not None:
             self._unsound(outcome, canvases)
-        new = sum(source.startswith(f"{SYNTH}#") for source in delivery.sources)
+        new = sum(map(is_synthetic, delivery.sources))
         rendered, skipped = map(round, self.ranks.sum([new, len(delivery.skipped)]))
         if self.ranks.first:
             self.journal.step(outcome, waited=self._waited, rendered=rendered, skipped=skipped)
@@ -194,10 +193,9 @@ class Run:
     def measure(self) -> None:
         """Measure the averaged weights, and keep them if they are the best so far."""
         began = time.monotonic()
-        state, average = self.state, self.state.average
-        bundle = Bundle.of(self.recipe.model.name, average, self.preprocessing)
-        runtime = TorchRuntime(average, str(self.device), bf16=self.stepper.dtype is torch.bfloat16)
-        recognizer = Recognizer(bundle, runtime)
+        state = self.state
+        runtime = TorchRuntime(state.average, str(self.device), bf16=self.stepper.dtype is torch.bfloat16)
+        recognizer = Recognizer(self._bundle(), runtime)
         accuracy, score = measured(recognizer, self.data.validation, self.recipe.data.protocol, self.ranks)
         if state.step == 0 and accuracy:
             state.initial = score
@@ -222,9 +220,7 @@ class Run:
             accuracy: what was measured; a run that is stopped before its first measurement has nothing to tell.
         """
         if self.ranks.first:
-            average = self.state.average
-            bundle = Bundle.of(self.recipe.model.name, average, self.preprocessing)
-            save_model(self.best_path, average, self._describe(bundle, accuracy or {}))
+            save_model(self.best_path, self.state.average, self._bundle(**self._history(accuracy or {})))
 
     def save(self) -> None:
         """Write the state to go on from."""
@@ -353,7 +349,11 @@ class Run:
         if save:
             save_mistakes(self.folder, mistakes)
 
-    def _describe(self, bundle: Bundle, accuracy: dict[str, float]) -> Bundle:
+    def _bundle(self, **facts: Any) -> Bundle:
+        return Bundle.of(self.recipe.model.name, self.state.average, self.preprocessing, **facts)
+
+    def _history(self, accuracy: dict[str, float]) -> dict[str, Any]:
+        """What a bundle tells of its making."""
         training = {
             "recipe": setup.without_paths(self.recipe),
             "steps": self.state.step,
@@ -362,7 +362,7 @@ class Run:
             "device": f"{self.device} ({platform.machine()}, {torch.get_num_threads()} threads)",
         }
         licence, origin = self.recipe.licence, self.recipe.origin
-        return replace(bundle, accuracy=accuracy, training=training, licence=licence, origin=origin)
+        return {"accuracy": accuracy, "training": training, "licence": licence, "origin": origin}
 
     def _write(self, **values: Any) -> None:
         record = {"step": self.state.step, "images": self.state.images, "seconds": round(self._seconds, 1), **values}

@@ -23,7 +23,7 @@ from wildtext.data.files import FileSource
 from wildtext.data.mixture import Ingredient, Mixture
 from wildtext.data.overlap import overlap
 from wildtext.data.source import fetch, texts
-from wildtext.data.subset import Subset
+from wildtext.data.subset import Subset, spread
 from wildtext.errors import ConfigError, SampleError
 from wildtext.images import Preprocessing
 from wildtext.images.policies import POLICIES
@@ -222,7 +222,7 @@ def _look(option: str, source: LabelledSource, indices: NDArray[np.int64], cover
         ConfigError: a file is missing, or too many images are broken.
     """
     if isinstance(source, FileSource):
-        named = _spread(indices, _FILES)
+        named = spread(indices, _FILES)
         missing = [where for where in map(source.where, named.tolist()) if not os.path.exists(where)]
         if missing:
             raise ConfigError(
@@ -230,7 +230,7 @@ def _look(option: str, source: LabelledSource, indices: NDArray[np.int64], cover
                 f"{missing[0]}. Mend the paths, or write those that are there into an LMDB: wildtext data pack "
                 f"{source.name} OUT.lmdb"
             )
-    looked = _spread(indices, _LOOKED)
+    looked = spread(indices, _LOOKED)
     broken = [found for found in fetch([(source, int(index)) for index in looked]) if isinstance(found, SampleError)]
     if not broken:
         return
@@ -240,11 +240,6 @@ def _look(option: str, source: LabelledSource, indices: NDArray[np.int64], cover
             f"{option}: {told}. Mend the paths or the images, or lower data.coverage, which is {coverage:g}"
         )
     log.info("%s; such images are skipped in training, and wrong in measurements", told)
-
-
-def _spread(indices: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """All of them, or at most so many at even distances."""
-    return indices[:: -(-len(indices) // most)]
 
 
 def warn_of_overlap(data: Data) -> None:
