@@ -14,7 +14,7 @@ ROOT = Path(wildtext.__file__).parent
 
 # Each room may import from the rooms of the lines above it and from its own line.
 ORDER = [
-    {"errors", "types", "charset", "config"},
+    {"errors", "files", "types", "charset", "config"},
     {"images"},
     {"codecs"},
     {"data", "synth"},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from wildtext.codecs import log_softmax
 from wildtext.errors import BundleError, require
+from wildtext.files import replacing
 from wildtext.inference.onnx_runtime import MAP_PREFIX, OnnxRuntime
 from wildtext.inference.torch_runtime import TorchRuntime
 from wildtext.models import Model
@@ -44,7 +44,7 @@ def export(model: Path, out: Path, switches: Mapping[str, Any] | None = None) ->
         switches: other choices of how the model reads, see `Model.switch`.
 
     Raises:
-        BundleError: the bundle cannot be read, or the two disagree; nothing is written then.
+        BundleError: the bundle cannot be read, the two disagree, or the disk refused; nothing is written then.
         ConfigError: there is no such switch.
         MissingExtraError: torch, onnx or onnxscript is not installed.
     """
@@ -53,14 +53,9 @@ def export(model: Path, out: Path, switches: Mapping[str, Any] | None = None) ->
     network, bundle = load_model(model)
     network.switch(switches or {})
     bundle = replace(bundle, sizes=asdict(network.config))
-    unfinished = out.with_name(out.name + ".part")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with replacing(out, error=BundleError) as unfinished:
         _write(network, bundle, unfinished)
         _prove(network, bundle, unfinished)
-        os.replace(unfinished, out)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 class _Graph(nn.Module):

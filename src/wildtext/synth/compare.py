@@ -15,8 +15,9 @@ from rich.table import Table
 
 from wildtext.data.source import LabelledSource, Progress
 from wildtext.errors import DataError, SampleError
+from wildtext.files import replacing
 from wildtext.synth.blocks import Drawable, check_count, draw
-from wildtext.synth.page import page, picture_uri, replacing
+from wildtext.synth.page import page, picture_uri
 from wildtext.synth.plots import QUANTILES, Values, histograms
 from wildtext.synth.sheet import Colour, Row, flow, sheet
 from wildtext.synth.statistics import STATISTICS, wasserstein

@@ -5,16 +5,12 @@ from __future__ import annotations
 import base64
 import io
 import json
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
 from html import escape
-from pathlib import Path
 
 import numpy as np
 from PIL import Image as pillow
 
-from wildtext.errors import DataError
 from wildtext.types import Floats, Sample
 
 _STYLE = """
@@ -74,27 +70,3 @@ def _polygon(quad: Floats, attributes: str = "") -> str:
         return ""
     points = " ".join(f"{x:.2f},{y:.2f}" for x, y in quad)
     return f'<polygon{attributes} points="{points}"/>'
-
-
-@contextmanager
-def replacing(out: Path) -> Iterator[Path]:
-    """A path beside `out` to write to, which takes its place if all goes well.
-
-    It is opened at once, so that hours of work are not lost to a folder that cannot be written to.
-
-    Raises:
-        DataError: `out` is a folder or cannot be written.
-    """
-    if out.is_dir():
-        raise DataError(f"cannot write {out}: it is a folder")
-    unfinished = out.with_name(out.name + ".part")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.touch()
-        yield unfinished
-        os.replace(unfinished, out)
-    except OSError as error:
-        raise DataError(f"cannot write {out}: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            unfinished.unlink()

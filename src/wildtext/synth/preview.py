@@ -8,8 +8,9 @@ from pathlib import Path
 
 from wildtext.data.source import Progress
 from wildtext.errors import DataError, SampleError
+from wildtext.files import replacing
 from wildtext.synth.blocks import Drawable, check_count, draw
-from wildtext.synth.page import crops, figure, page, replacing
+from wildtext.synth.page import crops, figure, page
 from wildtext.synth.sheet import flow, sheet
 from wildtext.types import Sample
 

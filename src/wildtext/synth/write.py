@@ -11,7 +11,6 @@ parameters-000000001    JSON: everything that was drawn, as in `Sample.parameter
 
 from __future__ import annotations
 
-import io
 import json
 import multiprocessing
 import os
@@ -26,12 +25,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PIL import Image as pillow
-
 from wildtext.data.files import format_boxes
 from wildtext.data.source import Progress, reason_of
 from wildtext.data.writer import Entry, LmdbWriter, Skipped, State, WriteReport, begin, finish
 from wildtext.errors import DataError, SampleError, require
+from wildtext.images.encode import encode_png
 from wildtext.synth.blocks import Drawable, blocks, check_count
 from wildtext.types import Sample
 
@@ -116,10 +114,7 @@ def _encode(source: Drawable, indices: Sequence[int]) -> list[Entry]:
 
 
 def _values(sample: Sample) -> dict[str, bytes]:
-    picture = io.BytesIO()
-    # Higher levels make files of words hardly smaller and take much longer.
-    pillow.fromarray(sample.image).save(picture, "PNG", compress_level=1)
-    values = {"image": picture.getvalue(), "label": sample.text.encode()}
+    values = {"image": encode_png(sample.image), "label": sample.text.encode()}
     if sample.boxes is not None:
         values["boxes"] = json.dumps(format_boxes(sample.boxes)).encode()
     word = None if sample.word is None else format_boxes(sample.word[None])[0]
