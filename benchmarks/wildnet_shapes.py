@@ -128,7 +128,7 @@ class Guided(WildNet):
         self.place = nn.Parameter(torch.randn(_rows(config) * config.width // 4, features) * 0.02)
         self.slots = nn.Parameter(torch.randn(codec.slots + codec.skip, features) * 0.2)
         self.key = nn.Linear(features, features)
-        self.write = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, codec.classes))
+        self.spell = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, codec.classes))
         self.trunk.register_forward_hook(self._keep)
 
     def forward(
@@ -138,7 +138,7 @@ class Guided(WildNet):
         if targets is not None:
             tokens = self.features.flatten(2).transpose(1, 2)
             seen = (self.slots @ (self.key(tokens) + self.place).transpose(1, 2)).softmax(-1)
-            output.logits["guidance"] = self.write(seen @ tokens)
+            output.logits["guidance"] = self.spell(seen @ tokens)
         return output
 
     def _keep(self, trunk: nn.Module, images: object, features: Tensor) -> None:

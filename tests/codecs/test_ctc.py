@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from wildtext.charset import Charset
-from wildtext.codecs import CTC
+from wildtext.codecs import CTC, log_softmax
 from wildtext.codecs.ctc import BLANK, text_probability
 from wildtext.errors import CharsetError, ConfigError
 from wildtext.types import Floats
@@ -289,3 +289,20 @@ def test_columns_that_a_network_moves_move_the_spans() -> None:
     first, second = SMALL.decode(scores, maps={"column_x": moved}).characters
     assert (first.start, first.end) == pytest.approx((0.05, 0.35))
     assert (second.start, second.end) == pytest.approx((0.35, 0.65))
+
+
+def test_a_temperature_changes_confidence_and_never_the_text() -> None:
+    random = np.random.default_rng(5)
+    changed = 0
+    for _ in range(200):
+        scores = log_softmax(random.normal(0, 1.5, (4, 3)).astype(np.float32))
+        plain = SMALL.decode(scores, top=3)
+        for temperature in (0.3, 2.0):
+            cooled = SMALL.decode(scores, top=3, temperature=temperature)
+            assert cooled.text == plain.text
+            assert [one.text for one in cooled.alternatives] == [one.text for one in plain.alternatives]
+            divided = log_softmax(scores, temperature)
+            ids = tuple(index + 1 for index in SMALL.charset.encode(plain.text))
+            assert cooled.confidence == pytest.approx(text_probability(np.exp(divided.astype(np.float64)), ids))
+            changed += SMALL.decode(divided).text != plain.text
+    assert changed > 0, "dividing first gives other texts, which is why it must not"

@@ -14,6 +14,7 @@ from wildtext.data import open_source
 from wildtext.data.convert.crops import CropSource, Word, frame, rectangle
 from wildtext.data.convert.icdar import open_icdar_localisation
 from wildtext.data.convert.svt import open_svt
+from wildtext.data.lexicons import open_lexicons
 from wildtext.errors import DataError, SampleError
 from wildtext.types import Image as Pixels
 
@@ -221,6 +222,19 @@ def test_street_view_text(tmp_path: Path) -> None:
     reasons = [reason for _, reason in found]
     assert reasons[0].startswith("malformed rectangle: expected x, y, width, height, not ")
     assert reasons[1] == f"No such file or directory: {tmp_path / 'img' / '14_04.png'}"
+
+
+def test_lexicons_of_street_view_text_stay_with_their_words(tmp_path: Path) -> None:
+    for name in ("14_03.png", "14_04.png"):
+        photograph(tmp_path / "img" / name)
+    path = tmp_path / "test.xml"
+    path.write_text(RECTANGLES.replace("14_04.png</imageName>", "14_04.png</imageName><lex>GONE, R&amp;B</lex>"))
+    assert main(["data", "convert", "svt", str(path), str(tmp_path / "out")]) == FAILED
+    source = open_source(tmp_path / "out")
+    assert [source.text(index) for index in range(source.size)] == ["LIVING", "R&B", "GONE"]
+    lexicon = open_lexicons(source, "50")
+    words = [lexicon(index).words for index in range(source.size)]
+    assert words == [("LIVING", "ROOM"), ("LIVING", "ROOM"), ("GONE", "R&B")]
 
 
 def test_a_photograph_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:

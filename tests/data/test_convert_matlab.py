@@ -17,6 +17,7 @@ from wildtext.data import open_source
 from wildtext.data.convert.crops import rectangle
 from wildtext.data.convert.iiit5k import open_iiit5k
 from wildtext.data.convert.synthtext import open_synthtext
+from wildtext.data.lexicons import open_lexicons
 from wildtext.errors import DataError, MissingExtraError, SampleError
 
 matlab = pytest.importorskip("scipy.io", reason="scipy, of the extra convert, is not installed")
@@ -254,6 +255,35 @@ def test_lists_of_iiit5k_without_boxes(iiit5k: Path) -> None:
     (iiit5k / NAMES[2]).unlink()
     with pytest.raises(SampleError, match=r"train/2\.png: No such file"):
         source[2]
+
+
+def lexicons(path: Path, which: str) -> list[tuple[str, ...]]:
+    source = open_source(path)
+    lexicon = open_lexicons(source, which)
+    return [lexicon(index).words for index in range(source.size)]
+
+
+@pytest.mark.parametrize("name", ["testdata.mat", "testCharBound.mat"])
+def test_lexicons_of_iiit5k_stay_with_their_images(iiit5k: Path, name: str) -> None:
+    small = [cells([f"YOU{number}", "ARE"]) for number in range(3)]
+    medium = [cells([f"YOU{number}", "ARE", "HERE"]) for number in range(3)]
+    write_struct(
+        iiit5k / "testdata.mat", ImgName=NAMES, GroundTruth=["YOU", "A", "RE"], smallLexi=small, mediumLexi=medium
+    )
+    write_struct(
+        iiit5k / "testCharBound.mat", ImgName=NAMES[::-1], chars=["Re", "A", "You"], charBB=[np.ones((1, 4))] * 3
+    )
+    (iiit5k / NAMES[1]).write_bytes(b"no image")
+    assert main(["data", "convert", "iiit5k", str(iiit5k / name), str(iiit5k / "out")]) == FAILED
+    first, last = ("YOU0", "YOU2") if name == "testdata.mat" else ("YOU2", "YOU0")
+    assert lexicons(iiit5k / "out", "50") == [(first, "ARE"), (last, "ARE")]
+    assert lexicons(iiit5k / "out", "1k") == [(first, "ARE", "HERE"), (last, "ARE", "HERE")]
+
+
+def test_without_lexicons_none_are_written(iiit5k: Path) -> None:
+    path = write_struct(iiit5k / "testdata.mat", ImgName=NAMES, GroundTruth=["YOU", "A", "RE"])
+    assert main(["data", "convert", "iiit5k", str(path), str(iiit5k / "out")]) == OK
+    assert not list((iiit5k / "out").glob("lexicon*"))
 
 
 def test_other_structs_are_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def test_nothing_to_read_is_no_error(recognizer: Recognizer) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"top": 0}, {"batch_size": 0}])
-def test_wrong_numbers_are_refused(recognizer: Recognizer, wrong: dict[str, int]) -> None:
+def test_wrong_numbers_are_refused(recognizer: Recognizer, wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="at least 1"):
         recognizer.read(grey_image(1), **wrong)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -156,30 +157,32 @@ def convert_icdar_localisation(
 
 
 def convert_iiit5k(paths: Annotated[Paths, arg(metavar="MATS... OUT.lmdb")], /, *, images: Path | None = None) -> int:
-    """Write IIIT5K into an LMDB, with the boxes of characters.
+    """Write IIIT5K into an LMDB, with the boxes of characters, and lexicons beside it.
+
+    The lexicons are in traindata.mat and testdata.mat; with the other files, those are looked for beside them.
 
     Args:
         paths: trainCharBound.mat or testCharBound.mat (or traindata.mat and testdata.mat, which have no boxes), and the
             LMDB folder to write.
         images: The folder with the folders train and test; that of each file if not given.
     """
-    from wildtext.data.convert.iiit5k import open_iiit5k
+    from wildtext.data.convert.iiit5k import lexicons_of_iiit5k, open_iiit5k
 
     files, out = _lists_and_out(paths)
-    return _write(open_iiit5k(files, images), out)
+    return _write(open_iiit5k(files, images), out, lexicons_of_iiit5k(files))
 
 
 def convert_svt(paths: Annotated[Paths, arg(metavar="XMLS... OUT.lmdb")], /, *, images: Path | None = None) -> int:
-    """Cut the words of Street View Text out of their photographs, and write them into an LMDB.
+    """Cut the words of Street View Text out of their photographs; write them into an LMDB, and lexicons beside it.
 
     Args:
         paths: train.xml or test.xml, and the LMDB folder to write.
         images: The folder that names of images are relative to; that of each file if not given.
     """
-    from wildtext.data.convert.svt import open_svt
+    from wildtext.data.convert.svt import lexicons_of_svt, open_svt
 
     files, out = _lists_and_out(paths)
-    return _write(open_svt(files, images), out)
+    return _write(open_svt(files, images), out, lexicons_of_svt(files))
 
 
 def convert_synthetic_chinese(
@@ -217,12 +220,16 @@ def _lists_and_out(paths: tuple[Path, ...]) -> tuple[list[Path], Path]:
     return lists, out
 
 
-def _write(source: LabelledSource, out: Path) -> int:
+def _write(source: LabelledSource, out: Path, lexicons: Mapping[str, Sequence[Sequence[str]]] | None = None) -> int:
     """Pack what was published into an LMDB, and tell about it; returns the exit status."""
+    from wildtext.data.lexicons import file_name, write_lexicons
     from wildtext.data.pack import pack as write
 
     with progress_bar("converting") as progress:
         report = write(source, out, progress=progress)
+    if lexicons:
+        write_lexicons(source, report, lexicons)
+        print(f"lexicons of each image: {', '.join(map(file_name, lexicons))}")
     return print_written(report)
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-from wildtext.cli.shared import FAILED, OK, parse_switches, progress_bar
+from wildtext.cli.shared import FAILED, OK, parse_switches
 from wildtext.errors import ConfigError, require
 
 
@@ -21,6 +20,9 @@ def read(
     model: str = "default",
     format: Literal["table", "jsonl", "csv"] = "table",
     top: int = 1,
+    lexicon: Path | None = None,
+    beam: int = 0,
+    min_confidence: float = 0.0,
     batch_size: int = 32,
     threads: int = 0,
     device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -34,6 +36,10 @@ def read(
         model: A name from `wildtext models`, or the path of an .onnx or .safetensors bundle.
         format: table for people; jsonl and csv for programs.
         top: Readings per image, the best included.
+        lexicon: A file with a word a line; every image is read as one of them, whatever its case.
+        beam: Texts that a model which writes one character after another goes on with side by side, e.g. 8; needs a
+            .safetensors bundle. 0 writes greedily.
+        min_confidence: Readings with less abstain: the table hides their text, jsonl and csv mark them.
         batch_size: Images that go through the network together; does not change the readings.
         threads: CPU threads; 0 takes the processors that this process may use.
         device: Where the network runs.
@@ -42,7 +48,18 @@ def read(
 
     if not paths:
         raise ConfigError("name at least one image, folder or pattern, or - for standard input")
-    failed = read_paths(paths, model=model, form=format, top=top, batch_size=batch_size, threads=threads, device=device)
+    failed = read_paths(
+        paths,
+        model=model,
+        form=format,
+        top=top,
+        batch_size=batch_size,
+        threads=threads,
+        device=device,
+        lexicon=lexicon,
+        beam=beam,
+        min_confidence=min_confidence,
+    )
     return FAILED if failed else OK
 
 
@@ -78,55 +95,6 @@ def models(*, format: Literal["table", "json"] = "table") -> int:
             shown = ", ".join(f"{name} {number} %" for name, number in value.items()) if key == "accuracy" else value
             print(f"  {key:<13} {shown}")
     return OK
-
-
-def evaluate(
-    *,
-    model: str = "default",
-    data: tuple[str, ...],
-    protocol: Literal["36", "62", "94", "all", "own"] = "36",
-    format: Literal["table", "json"] = "table",
-    batch_size: int = 64,
-    threads: int = 0,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
-) -> int:
-    """Measure a model on labelled images.
-
-    The exit status is 1 if some images could not be read; they count as wrong.
-
-    Args:
-        model: A name from `wildtext models`, or the path of an .onnx or .safetensors bundle.
-        data: Folders with labels.tsv, list files, JSON Lines or LMDBs.
-        protocol: Characters that count: 36 compares 0-9a-z only, without case and accents; 62 and 94 with case;
-            all compares texts as they are, for Chinese and other scripts; own in the form of the model's charset.
-        format: table for people, json for programs.
-        batch_size: Images that go through the network together; does not change the result.
-        threads: CPU threads; 0 takes the processors that this process may use.
-        device: Where the network runs.
-    """
-    from wildtext.data import open_source
-    from wildtext.evaluation.evaluator import evaluate as measure
-    from wildtext.evaluation.results import as_json, as_table
-    from wildtext.inference.loading import load
-
-    if not data:
-        raise ConfigError("--data needs at least one source of labelled images")
-    sources = [open_source(path) for path in data]
-    recognizer = load(model, device=device, threads=threads)
-    results = []
-    for source in sources:
-        with progress_bar(f"evaluating {source.name}") as progress:
-            result = measure(recognizer, source, protocol=protocol, batch_size=batch_size, progress=progress)
-        results.append(result)
-        for message in result.unreadable:
-            print(f"counted as wrong: {message}", file=sys.stderr)
-        if result.empty:
-            print(f"{source.name}: {result.empty} labels have no character of protocol {protocol}", file=sys.stderr)
-    if format == "json":
-        print(as_json(results, model=model, protocol=protocol, runtime=recognizer.runtime.name))
-    else:
-        as_table(results, protocol=protocol)
-    return FAILED if any(result.unreadable for result in results) else OK
 
 
 def export(

@@ -10,13 +10,25 @@ from numpy.typing import NDArray
 
 from wildtext.charset import Charset
 from wildtext.codecs.ctc import CTC
+from wildtext.codecs.lexicon import Letters, Lexicon
+from wildtext.codecs.probabilities import log_softmax
 from wildtext.codecs.reference_scores import RULES, reference_score
 from wildtext.codecs.sequence import Sequence
 from wildtext.codecs.subword import Subword
 from wildtext.errors import BundleError
 from wildtext.types import Floats, Prediction
 
-__all__ = ["CTC", "RULES", "Codec", "Sequence", "Subword", "codec_from_dict", "log_softmax", "reference_score"]
+__all__ = [
+    "CTC",
+    "RULES",
+    "Codec",
+    "Lexicon",
+    "Sequence",
+    "Subword",
+    "codec_from_dict",
+    "log_softmax",
+    "reference_score",
+]
 
 
 class Codec(Protocol):
@@ -46,15 +58,21 @@ class Codec(Protocol):
         top: int = 1,
         valid_width: float = 1.0,
         maps: dict[str, Floats] | None = None,
+        lexicon: Lexicon | None = None,
+        temperature: float = 1.0,
     ) -> Prediction:
         """The reading of one image from its (T, C) natural-log probabilities, with `top - 1` alternatives.
 
         `valid_width` is the share of the canvas that holds the image; `maps` are what the model shows beside its
-        logits, of this image.
+        logits, of this image; a `lexicon` has words, one of which is read. A calibration `temperature` divides the
+        logarithms: it changes how sure a reading is, and never what is read freely.
         """
 
     def ended(self, log_probabilities: Floats) -> bool:
         """Whether the reading of (T, C) log probabilities came to an end, or the slots ran out before."""
+
+    def spell(self, word: str, *, fold_case: bool) -> list[Letters]:
+        """The ways to write a word, for a lexicon; none where the head cannot write it."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `codec_from_dict` takes them back."""
@@ -74,12 +92,3 @@ def codec_from_dict(values: dict[str, Any], charset: Charset) -> Codec:
     if kind not in _KINDS:
         raise BundleError(f"unknown codec {kind!r}; this version knows {', '.join(_KINDS)}: upgrade wildtext")
     return _KINDS[kind](charset, **values)
-
-
-def log_softmax(logits: Floats, temperature: float = 1.0) -> Floats:
-    """Log probabilities over the last axis, after dividing logits by a calibration temperature."""
-    # In place, as heads of subwords have megabytes of logits for each image.
-    scores: Floats = np.divide(logits, np.float32(temperature), dtype=np.float32)
-    scores -= scores.max(axis=-1, keepdims=True)
-    scores -= np.log(np.exp(scores).sum(axis=-1, keepdims=True))
-    return scores

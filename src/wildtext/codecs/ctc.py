@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from operator import eq
@@ -12,7 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wildtext.charset import Charset
+from wildtext.codecs.columns import Columns
+from wildtext.codecs.lexicon import Letters, Lexicon, alphabet
+from wildtext.codecs.probabilities import tempered
 from wildtext.codecs.spans import between, centre
+from wildtext.codecs.trie_search import find_words
 from wildtext.errors import CharsetError, ConfigError
 from wildtext.types import Alternative, Character, Floats, Prediction
 
@@ -90,6 +95,8 @@ class CTC:
         top: int = 1,
         valid_width: float = 1.0,
         maps: dict[str, Floats] | None = None,
+        lexicon: Lexicon | None = None,
+        temperature: float = 1.0,
     ) -> Prediction:
         """The most probable text of one image.
 
@@ -101,7 +108,14 @@ class CTC:
             top: how many readings to return, the first included.
             valid_width: share of the T columns that lie on the image, in (0, 1].
             maps: ``column_x`` (T,) tells where in the canvas each column looks, where a network moves them.
+            lexicon: words, one of which is read: the one that is most probable over all alignments, in any casing where
+                case is folded. See `find_words` for the scores.
+            temperature: divides the logarithms, for the probabilities that are told. Texts are ranked without it: a sum
+                over alignments may prefer another text at another temperature, and calibration is not to cost accuracy.
         """
+        calibrated = tempered(log_probabilities, temperature)
+        if lexicon is not None:
+            return self._find(calibrated, lexicon, top, valid_width, maps)
         probabilities = np.exp(log_probabilities.astype(np.float64))
         runs = [run for run in _runs(probabilities.argmax(axis=1).tolist()) if run[0] != BLANK]
         best = tuple(run[0] for run in runs)
@@ -112,23 +126,47 @@ class CTC:
                     readings.setdefault(prefix, probability)
         ranked = sorted(readings, key=lambda ids: -readings[ids])
         if ranked[0] != best:
-            runs = _align(probabilities, ranked[0])
-        column_x = (maps or {}).get("column_x")
-        columns = len(probabilities)
-        spans = between([centre(first, end - 1, columns, valid_width, column_x) for _, first, end in runs])
+            runs = align(probabilities, ranked[0])
+        if temperature != 1:
+            probabilities = np.exp(calibrated.astype(np.float64))
+            readings = {ids: text_probability(probabilities, ids) for ids in ranked[:top]}
         return Prediction(
             text=self._text(ranked[0]),
             confidence=readings[ranked[0]],
-            characters=tuple(
-                Character(self.charset.characters[index - 1], _peak(probabilities[first:end, index]), *span)
-                for (index, first, end), span in zip(runs, spans, strict=True)
-            ),
+            characters=_characters(self._text(ranked[0]), probabilities, runs, valid_width, maps),
             alternatives=tuple(Alternative(self._text(ids), readings[ids]) for ids in ranked[1:top]),
         )
 
     def ended(self, log_probabilities: Floats) -> bool:
         """Always true: the text is over with the last column."""
         return True
+
+    def spell(self, word: str, *, fold_case: bool) -> list[Letters]:
+        """See `wildtext.codecs.lexicon.Speller`."""
+        letters = alphabet(self.charset, fold_case=fold_case).spell(word, self.charset)
+        return [letters] if letters and (self.steps is None or len(letters) <= self.steps) else []
+
+    def _find(
+        self,
+        log_probabilities: Floats,
+        lexicon: Lexicon,
+        top: int,
+        valid_width: float,
+        maps: dict[str, Floats] | None,
+    ) -> Prediction:
+        """The most probable word of a lexicon."""
+        letters = alphabet(self.charset, fold_case=lexicon.fold_case)
+        probabilities = np.exp(log_probabilities.astype(np.float64))
+        emitted = letters.emitted(probabilities[:, 1:])
+        # No column may be small as a whole, or hundreds of them together would be nothing.
+        largest = probabilities.max(axis=1)
+        steps = Columns(probabilities[:, BLANK] / largest, emitted / largest[:, None, None], largest)
+        found = find_words(lexicon, self, steps, top, lambda: self.decode(log_probabilities).text)
+        # On an alignment the casings of a letter count as one class.
+        folded = np.concatenate([probabilities[:, :1], emitted.sum(axis=1)], axis=1)
+        runs = align(folded, tuple(letter + 1 for letter in found.letters)) if found.possible else []
+        shown = found.word if len(found.word) == len(found.letters) else letters.text(found.letters)
+        return found.prediction(_characters(shown, folded, runs, valid_width, maps))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -138,8 +176,23 @@ class CTC:
         return "".join(self.charset.characters[index - 1] for index in ids)
 
 
-def _peak(values: NDArray[np.float64]) -> float:
-    return min(float(values.max()), 1.0)
+def _characters(
+    shown: Iterable[str],
+    probabilities: NDArray[np.float64],
+    runs: list[Run],
+    valid_width: float,
+    maps: dict[str, Floats] | None,
+) -> tuple[Character, ...]:
+    """The characters of a text with their places on an alignment; the whole width where there is none."""
+    shown = list(shown)
+    if len(runs) != len(shown):
+        return tuple(Character(character, 0.0, 0.0, 1.0) for character in shown)
+    column_x, columns = (maps or {}).get("column_x"), len(probabilities)
+    spans = between([centre(first, end - 1, columns, valid_width, column_x) for _, first, end in runs])
+    return tuple(
+        Character(character, min(float(probabilities[first:end, index].max()), 1.0), *span)
+        for character, (index, first, end), span in zip(shown, runs, spans, strict=True)
+    )
 
 
 def text_probability(probabilities: NDArray[np.float64], ids: tuple[int, ...]) -> float:
@@ -173,7 +226,7 @@ def _runs(path: list[int]) -> list[Run]:
     return runs
 
 
-def _align(probabilities: NDArray[np.float64], ids: tuple[int, ...]) -> list[Run]:
+def align(probabilities: NDArray[np.float64], ids: tuple[int, ...]) -> list[Run]:
     """The best path among those that spell the given label (Viterbi)."""
     states = np.full(2 * len(ids) + 1, BLANK)
     states[1::2] = ids

@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wildtext.charset import Charset
-from wildtext.codecs.slots import END, best_path, other_texts, target_ids
+from wildtext.codecs.lexicon import Letters, Lexicon, alphabet
+from wildtext.codecs.probabilities import tempered
+from wildtext.codecs.slots import END, Slots, best_path, other_texts, target_ids
 from wildtext.codecs.spans import attention_spans
+from wildtext.codecs.trie_search import find_words
 from wildtext.errors import CharsetError
 from wildtext.types import Character, Floats, Prediction
 
@@ -99,6 +102,8 @@ class Sequence:
         top: int = 1,
         valid_width: float = 1.0,
         maps: dict[str, Floats] | None = None,
+        lexicon: Lexicon | None = None,
+        temperature: float = 1.0,
     ) -> Prediction:
         """The text of one image: the best class of each slot up to the first end token.
 
@@ -113,8 +118,13 @@ class Sequence:
             valid_width: share of the canvas width that holds the image, in (0, 1].
             maps: ``attention`` (T, h, w) gives the characters their spans, and ``column_x`` (w,) tells where in the
                 image each column of the attention looks; without attention a span is the whole width.
+            lexicon: words, one of which is read: the one that is most probable given the probabilities of this one
+                pass, in any casing where case is folded. See `find_words` for the scores.
+            temperature: divides the logarithms.
         """
-        scores = self._reachable(log_probabilities)
+        scores = self._reachable(tempered(log_probabilities, temperature))
+        if lexicon is not None:
+            return self._find(scores, lexicon, top, valid_width, maps)
         best = best_path(scores, stops=self._stops)
         written = [slot for slot, column in enumerate(best) if self._writes(column)]
         spans = attention_spans(maps or {}, [self.skip + slot for slot in written], valid_width)
@@ -133,10 +143,42 @@ class Sequence:
         """Whether an end token was written; a text without one may be cut off."""
         return END in best_path(self._reachable(log_probabilities), stops=self._stops)
 
+    def spell(self, word: str, *, fold_case: bool) -> list[Letters]:
+        """See `wildtext.codecs.lexicon.Speller`."""
+        letters = alphabet(self.charset, fold_case=fold_case).spell(word, self.charset)
+        return [letters] if 0 < len(letters) <= self.slots else []
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         names = ("max_length", "classes", "first", "begin", "end", "pad", "unknown", "slots", "skip", "silent")
         return {"kind": "sequence", **{name: getattr(self, name) for name in names}}
+
+    def _find(
+        self,
+        scores: NDArray[np.float64],
+        lexicon: Lexicon,
+        top: int,
+        valid_width: float,
+        maps: dict[str, Floats] | None,
+    ) -> Prediction:
+        """The most probable word of a lexicon; `scores` are those of `_reachable`."""
+        letters = alphabet(self.charset, fold_case=lexicon.fold_case)
+        probabilities, written = np.exp(scores), len(self.charset)
+        end, silent = probabilities[:, END], probabilities[:, 1 + written :].sum(axis=1)
+        emitted = letters.emitted(probabilities[:, 1 : 1 + written])
+        slots = Slots(emitted, end, silent) if self._stops else Slots(emitted, np.zeros_like(end), silent + end)
+        free = best_path(scores, stops=self._stops)
+        found = find_words(lexicon, self, slots, top, lambda: self._text(free))
+        places = slots.places(found.letters)
+        spans = attention_spans(maps or {}, [self.skip + slot for slot in places], valid_width)
+        shown = found.word if len(found.word) == len(places) else letters.text(found.letters)
+        chances = np.minimum(emitted.sum(axis=1)[places, list(found.letters)], 1.0).tolist()
+        return found.prediction(
+            tuple(
+                Character(character, chance, *span)
+                for character, chance, span in zip(shown, chances, spans, strict=True)
+            )
+        )
 
     @property
     def _stops(self) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wildtext.codecs.trie_search import Profile
 from wildtext.types import Alternative
 
 END = 0
@@ -94,3 +96,67 @@ def other_texts(
             if np.isfinite(grown + rest):
                 heapq.heappush(heap, (-(grown + rest), grown, (*path, column)))
     return [Alternative(spelled, probability) for spelled, probability in found.items()]
+
+
+@dataclass(frozen=True, eq=False)
+class Slots:
+    """Slots of one image for a search among words. A slot that may be silent is summed over being so or not.
+
+    A profile is (slots + 1, L): how probable it is that the first 0, 1, ... slots write a prefix and no end.
+
+    Attributes:
+        emitted: (slots, variants, letters) probability of each variant of each letter.
+        stop: (slots,) of the token that ends the text.
+        silent: (slots,) of writing nothing.
+    """
+
+    emitted: NDArray[np.float64]
+    stop: NDArray[np.float64]
+    silent: NDArray[np.float64]
+
+    @property
+    def offset(self) -> float:
+        """See `wildtext.codecs.trie_search.Steps`."""
+        return 0.0
+
+    def start(self) -> Profile:
+        """See `wildtext.codecs.trie_search.Steps`."""
+        return np.cumprod([1.0, *self.silent])[:, None]
+
+    def extend(
+        self, parents: Profile, letters: NDArray[np.int64], repeats: NDArray[np.bool_]
+    ) -> tuple[Profile, NDArray[np.float64]]:
+        """See `wildtext.codecs.trie_search.Steps`."""
+        profile = np.zeros(parents.shape)
+        profile[1:] = self.emitted[:, :, letters].sum(axis=1) * parents[:-1]
+        reached = profile.sum(axis=0)
+        if self.silent.any():
+            for slot, silent in enumerate(self.silent):
+                profile[slot + 1] += silent * profile[slot]
+        return profile, reached
+
+    def end(self, profile: Profile) -> NDArray[np.float64]:
+        """See `wildtext.codecs.trie_search.Steps`."""
+        ended: NDArray[np.float64] = self.stop @ profile[:-1] + profile[-1]
+        return ended
+
+    def places(self, letters: Sequence[int]) -> list[int]:
+        """The slots that hold the letters of a word, if it is written in the most probable way; else the first ones."""
+        with np.errstate(divide="ignore"):
+            write = np.log(self.emitted[:, :, letters].sum(axis=1))
+            wait = np.repeat(np.log(self.silent)[:, None], len(letters) + 1, axis=1)
+        if self.stop.any():
+            wait[:, -1] = 0.0  # behind the last letter the text may have ended
+        score = np.array([0.0] + [-np.inf] * len(letters))
+        wrote = []
+        for waiting, writing in zip(wait, write, strict=True):
+            stay, step = score + waiting, np.concatenate([[-np.inf], score[:-1] + writing])
+            wrote.append(step > stay)
+            score = np.maximum(stay, step)
+        if not np.isfinite(score[-1]):
+            return list(range(len(letters)))
+        places: list[int] = []
+        for slot in reversed(range(len(wrote))):
+            if wrote[slot][len(letters) - len(places)]:
+                places.append(slot)
+        return places[::-1]

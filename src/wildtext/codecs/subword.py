@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -12,8 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wildtext.charset import Charset
-from wildtext.codecs.slots import END, Path, best_path, other_texts, target_ids
+from wildtext.codecs.lexicon import Letters, Lexicon, alphabet
+from wildtext.codecs.probabilities import tempered
+from wildtext.codecs.slots import END, Path, Slots, best_path, other_texts, target_ids
 from wildtext.codecs.spans import Span, attention_spans
+from wildtext.codecs.trie_search import find_words
 from wildtext.codecs.vocabularies import Vocabulary, bert_uncased, gpt2
 from wildtext.errors import CharsetError
 from wildtext.types import Character, Floats, Prediction
@@ -111,6 +114,8 @@ class Subword:
         top: int = 1,
         valid_width: float = 1.0,
         maps: dict[str, Floats] | None = None,
+        lexicon: Lexicon | None = None,
+        temperature: float = 1.0,
     ) -> Prediction:
         """The text of one image: the best token of each slot up to the first end token.
 
@@ -124,7 +129,14 @@ class Subword:
                 probability of the best one.
             valid_width: share of the canvas width that holds the image, in (0, 1].
             maps: ``attention`` (T, h, w) gives the tokens their spans; without attention a span is the whole width.
+            lexicon: words, one of which is read: the one whose tokens, as labels are split, are most probable given the
+                probabilities of this one pass. Where case is folded, so are the word's lower case, its upper case and
+                its capitalised form. See `find_words` for the scores.
+            temperature: divides the logarithms.
         """
+        log_probabilities = tempered(log_probabilities, temperature)
+        if lexicon is not None:
+            return self._find(log_probabilities, lexicon, top, valid_width, maps)
         ids, scores = self._likely(log_probabilities, top)
         best = best_path(scores)
         steps = np.exp(np.minimum(scores[np.arange(len(best)), list(best)], 0.0))
@@ -141,6 +153,14 @@ class Subword:
         """Whether an end token was written; a text without one may be cut off."""
         return END in best_path(self._likely(log_probabilities, 1)[1])
 
+    def spell(self, word: str, *, fold_case: bool) -> list[Letters]:
+        """See `wildtext.codecs.lexicon.Speller`; letters are tokens."""
+        letters = alphabet(self.charset, fold_case=False)
+        casings = (word, word.lower(), word.upper(), word.capitalize()) if fold_case else (word,)
+        writable = {letters.text(spelled) for casing in casings if (spelled := letters.spell(casing, self.charset))}
+        ways = {tuple(self.vocabulary.split(text)) for text in writable}
+        return sorted(way for way in ways if 0 < len(way) <= self.slots)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         names = ("max_length", "begin", "end", "pad", "skip")
@@ -151,6 +171,26 @@ class Subword:
     def from_dict(cls, charset: Charset, *, vocabulary: dict[str, Any], **values: int) -> Subword:
         """The inverse of `to_dict`, but for the kind."""
         return cls(charset, Vocabulary.from_dict(vocabulary), **values)
+
+    def _find(
+        self,
+        log_probabilities: Floats,
+        lexicon: Lexicon,
+        top: int,
+        valid_width: float,
+        maps: dict[str, Floats] | None,
+    ) -> Prediction:
+        """The most probable word of a lexicon."""
+        probabilities = np.exp(log_probabilities[self.skip :].astype(np.float64))
+        slots = Slots(probabilities[:, None], probabilities[:, self.end], np.zeros(len(probabilities)))
+        found = find_words(lexicon, self, slots, top, lambda: self.decode(log_probabilities).text)
+        places = range(len(found.letters))
+        spans = attention_spans(maps or {}, [self.skip + slot for slot in places], valid_width)
+        chances = np.minimum(probabilities[places, found.letters], 1.0)
+        characters = self._characters(found.letters, chances, spans)
+        if len(characters) == len(found.word):  # tokens may write it in another casing
+            characters = [replace(one, text=shown) for one, shown in zip(characters, found.word, strict=True)]
+        return found.prediction(tuple(characters))
 
     def _likely(self, log_probabilities: Floats, count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Ids (slots, columns) of the end token and the best others of each slot, and their log probabilities."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from glob import glob
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from wildtext.data.source import LabelledSource, Source
 from wildtext.errors import DataError
 from wildtext.images.listing import SUFFIXES
 
-__all__ = ["ConcatSource", "LabelledSource", "LmdbSource", "Source", "open_source"]
+__all__ = ["ConcatSource", "LabelledSource", "LmdbSource", "Source", "open_sets", "open_source", "short_names"]
 
 
 def open_source(path: Path | str) -> LabelledSource:
@@ -39,6 +40,36 @@ def open_source(path: Path | str) -> LabelledSource:
     if path.suffix in (".mdb", ".lmdb"):
         return LmdbSource(path)
     return {".jsonl": open_jsonl, ".json": open_json}.get(path.suffix, open_list)(path)
+
+
+def open_sets(path: Path | str) -> list[LabelledSource]:
+    """Open labelled images as the data sets that they are made of, to tell of each by itself.
+
+    Args:
+        path: what `open_source` takes, or a folder that holds folders with `labels.tsv` or LMDBs at any depth; each
+            of those is a set.
+
+    Raises:
+        DataError: as `open_source`.
+        MissingExtraError: likewise.
+    """
+    folder = Path(path)
+    if not os.path.isdir(folder) or os.path.isfile(folder / LABELS) or os.path.isfile(folder / DATA):
+        return [open_source(folder)]
+    files = [file for name in (LABELS, DATA) for file in glob(f"**/{name}", root_dir=folder, recursive=True)]
+    parts = sorted({(folder / file).parent for file in files})
+    return [open_source(part) for part in parts if part.suffix != PART] or [open_source(folder)]
+
+
+def short_names(sources: Sequence[LabelledSource]) -> list[str]:
+    """Names of sources without more folders than it takes to tell them apart."""
+    paths = [Path(os.path.abspath(source.name)).parts for source in sources]
+    for parts in range(1, max(map(len, paths), default=0) + 1):
+        names = ["/".join(path[-parts:]) for path in paths]
+        if len(set(names)) == len(names):
+            return names
+    # The same source several times, e.g. all of it and what is held out.
+    return [f"{path[-1]} ({number})" for number, path in enumerate(paths, start=1)]
 
 
 def _open_folder(folder: Path) -> LabelledSource:

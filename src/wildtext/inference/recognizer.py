@@ -5,20 +5,43 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as pillow
 
-from wildtext.codecs import log_softmax, reference_score
+from wildtext.codecs import Lexicon, Sequence, log_softmax, reference_score
 from wildtext.errors import ConfigError, ImageError
 from wildtext.images import ImageLike, decode
-from wildtext.inference.runtimes import Runtime
+from wildtext.inference.beam import Beam
+from wildtext.inference.runtimes import Runtime, Writer
 from wildtext.types import Floats, Prediction
 from wildtext.weights.bundle import Bundle
+
+if TYPE_CHECKING:
+    from wildtext.inference.explanation import Explanation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """What a network sees in one orientation of one image.
+
+    Attributes:
+        angle: by how many degrees the image was turned counter-clockwise: 0, 90 or 270.
+        canvas: (h, w, C) uint8, the turned image as it was brought to the size of the network.
+        valid_width: share of the canvas width that holds the image, in (0, 1].
+        logits: per head (T, C), not divided by a temperature.
+        maps: of this image, see `wildtext.models.contract.Output`.
+    """
+
+    angle: int
+    canvas: NDArray[np.uint8]
+    valid_width: float
+    logits: dict[str, Floats]
+    maps: dict[str, Floats]
 
 
 class Recognizer:
@@ -35,109 +58,241 @@ class Recognizer:
         self.bundle = bundle
         self.runtime = runtime
 
-    def read(self, images: ImageLike | Iterable[ImageLike], *, top: int = 1, batch_size: int = 32) -> list[Prediction]:
+    def read(
+        self,
+        images: ImageLike | Iterable[ImageLike],
+        *,
+        top: int = 1,
+        batch_size: int = 32,
+        lexicon: Lexicon | None = None,
+        beam: int = 0,
+    ) -> list[Prediction]:
         """Read one image or many.
 
         Args:
             images: a path, the bytes of a file, a Pillow image, a uint8 array (H, W) or (H, W, 3 or 4), or several.
             top: readings per image, the best included; more than one fills `Prediction.alternatives`.
             batch_size: images that go through the network together; it does not change the readings.
+            lexicon: words, one of which each image says; see `decode`.
+            beam: see `decode`.
 
         Returns:
             One prediction for each image, in order; a list also for one image.
 
         Raises:
+            CharsetError: the model can write none of the lexicon's words.
+            ConfigError: a number is out of range, or there is nothing that a beam could search.
             ImageError: an image cannot be decoded; nothing is returned then. `stream` goes on instead.
         """
         single = isinstance(images, _ONE) or not isinstance(images, Iterable)
         predictions = []
-        for number, result in enumerate(
-            self.stream([images] if single else images, top=top, batch_size=batch_size)  # type: ignore[list-item, arg-type]
-        ):
+        several: Iterable[ImageLike] = [images] if single else images  # type: ignore[list-item, assignment]
+        results = self.stream(several, top=top, batch_size=batch_size, lexicon=lexicon, beam=beam)
+        for number, result in enumerate(results):
             if isinstance(result, ImageError):
                 raise ImageError(f"image {number}: {result}") from result
             predictions.append(result)
         return predictions
 
     def stream(
-        self, images: Iterable[ImageLike], *, top: int = 1, batch_size: int = 32
+        self,
+        images: Iterable[ImageLike],
+        *,
+        top: int = 1,
+        batch_size: int = 32,
+        lexicon: Lexicon | None = None,
+        beam: int = 0,
     ) -> Iterator[Prediction | ImageError]:
-        """Read any number of images in bounded memory.
+        """Read any number of images in bounded memory; arguments and errors are those of `read`.
 
         Yields:
             In order, a prediction for each image, or the error that says why it could not be read.
+        """
+        self._check(top, lexicon, beam)
+        for seen in self.observe(images, batch_size=batch_size):
+            if isinstance(seen, ImageError):
+                yield seen
+            else:
+                yield self.decode(seen, top=top, lexicon=lexicon, beam=beam)
+
+    def observe(
+        self, images: Iterable[ImageLike], *, batch_size: int = 32
+    ) -> Iterator[tuple[Observation, ...] | ImageError]:
+        """Run the network, and leave its outputs as they are: for those who decode them in several ways, or show them.
+
+        Yields:
+            In order, for each image what was seen in each orientation that is tried, most often just one, or the error
+            that says why it could not be read.
 
         Raises:
-            ConfigError: `top` or `batch_size` is below 1.
+            ConfigError: `batch_size` is below 1.
         """
-        if top < 1 or batch_size < 1:
-            raise ConfigError(f"top and batch_size must be at least 1, not {top} and {batch_size}")
+        if batch_size < 1:
+            raise ConfigError(f"batch_size must be at least 1, not {batch_size}")
         remaining = iter(images)
         while chunk := list(islice(remaining, batch_size)):
-            yield from self._read_chunk(chunk, top, batch_size)
+            yield from self._observe_chunk(chunk, batch_size)
 
-    def _read_chunk(self, chunk: list[ImageLike], top: int, batch_size: int) -> list[Prediction | ImageError]:
+    def decode(
+        self,
+        observations: Iterable[Observation],
+        *,
+        top: int = 1,
+        temperature: float | None = None,
+        lexicon: Lexicon | None = None,
+        beam: int = 0,
+    ) -> Prediction:
+        """The reading of one image: of its orientations, some text wins over none, then the more confident one.
+
+        Args:
+            observations: what `observe` gave for the image.
+            top: readings to give, the best included.
+            temperature: divides the logits, which changes confidences; None takes that of the bundle.
+            lexicon: words, one of which the image says. The reading is always one of them, `confidence` the probability
+                that the model writes it, and `scores` compare it with the others, see
+                `wildtext.codecs.trie_search.find_words`.
+            beam: texts that an autoregressive model goes on with side by side, so that it finds more probable ones than
+                when it writes greedily, and alternatives and words of a lexicon get their exact probability; 0 leaves
+                it at the probabilities of the greedy pass.
+
+        Raises:
+            CharsetError, ConfigError: as `read`.
+        """
+        self._check(top, lexicon, beam)
+        divisor = self.bundle.temperature if temperature is None else temperature
+        return max((self._decode(seen, top, divisor, lexicon, beam) for seen in observations), key=_rank)
+
+    def explain(self, image: ImageLike, *, top: int = 5) -> Explanation:
+        """What a reading of one image rests on, to look at or to draw; see `Explanation`.
+
+        Args:
+            image: as for `read`.
+            top: choices to tell for each character, and readings for each head.
+
+        Raises:
+            ConfigError: `top` is below 1.
+            ImageError: the image cannot be decoded.
+        """
+        from wildtext.inference.explanation import explain
+
+        return explain(self, image, top=top)
+
+    def _check(self, top: int, lexicon: Lexicon | None, beam: int) -> None:
+        """Complain of what cannot be done before the first image is read."""
+        if top < 1:
+            raise ConfigError(f"top must be at least 1, not {top}")
+        if beam < 0:
+            raise ConfigError(f"the width of a beam must be at least 1, or 0 for none, not {beam}")
+        if beam:
+            self._writer()
+        if lexicon is not None:
+            for head in self._heads:
+                lexicon.trie(self.bundle.codecs[head])
+
+    def _writer(self) -> Writer:
+        """What a beam search can lead."""
+        runtime, codec = self.runtime, self.bundle.codecs[self.bundle.primary]
+        if isinstance(runtime, Writer) and runtime.autoregressive:
+            return runtime
+        if isinstance(runtime, Writer) or not isinstance(codec, Sequence) or codec.begin is None:
+            raise ConfigError(
+                f"a beam is for models that write one character after another, and {self.bundle.architecture} does "
+                f"not; without a beam it gives alternatives and takes a lexicon all the same"
+            )
+        raise ConfigError(
+            f"{runtime.name} runs a graph that writes as it was exported, and no beam can lead it: read with the "
+            f".safetensors bundle that it was exported from, or without a beam"
+        )
+
+    @property
+    def _heads(self) -> tuple[str, ...]:
+        """The heads that are read."""
+        return self.bundle.fused or (self.bundle.primary,)
+
+    def _observe_chunk(self, chunk: list[ImageLike], batch_size: int) -> list[tuple[Observation, ...] | ImageError]:
         preprocessing = self.bundle.preprocessing
         views: list[_View] = []
-        results: dict[int, Prediction | ImageError] = {}
+        errors: dict[int, ImageError] = {}
         for position, item in enumerate(chunk):
             try:
                 image = decode(item)
             except ImageError as error:
-                results[position] = error
+                errors[position] = error
                 continue
             # Only canvases are kept: a chunk of photographs at full size could fill the memory.
             for angle, turned in preprocessing.orientations(image):
                 views.append(_View(position, angle, *preprocessing.fit(turned)))
-        for view, reading in zip(views, self._read_views(views, top, batch_size), strict=True):
-            other = results.get(view.position)
-            if not isinstance(other, Prediction) or _rank(reading) > _rank(other):
-                results[view.position] = reading
-        return [results[position] for position in range(len(chunk))]
+        seen: defaultdict[int, list[Observation]] = defaultdict(list)
+        for view, observation in zip(views, self._observe_views(views, batch_size), strict=True):
+            seen[view.position].append(observation)
+        return [errors[place] if place in errors else tuple(seen[place]) for place in range(len(chunk))]
 
-    def _read_views(self, views: list[_View], top: int, batch_size: int) -> list[Prediction]:
-        """The readings of views, in their order; only canvases of one size go through the network together."""
+    def _observe_views(self, views: list[_View], batch_size: int) -> list[Observation]:
+        """What is seen in views, in their order; only canvases of one size go through the network together."""
         by_size: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
         for number, view in enumerate(views):
             by_size[view.canvas.shape].append(number)
-        readings: dict[int, Prediction] = {}
+        observations: dict[int, Observation] = {}
         for numbers in by_size.values():
             for start in range(0, len(numbers), batch_size):
                 part = numbers[start : start + batch_size]
-                readings.update(zip(part, self._read_batch([views[number] for number in part], top), strict=True))
-        return [readings[number] for number in range(len(views))]
+                observations.update(zip(part, self._run([views[number] for number in part]), strict=True))
+        return [observations[number] for number in range(len(views))]
 
-    def _read_batch(self, views: list[_View], top: int) -> list[Prediction]:
+    def _run(self, views: list[_View]) -> Iterator[Observation]:
         shares = np.array([view.valid_width for view in views], np.float32)
         images = self.bundle.preprocessing.normalize(np.stack([view.canvas for view in views]), shares)
         raw = self.runtime.run(images, shares)
-        heads = self.bundle.fused or (self.bundle.primary,)
-        readings = []
         for row, view in enumerate(views):
-            maps = {name: values[row] for name, values in raw.maps.items()}
-            # One image at a time: the logits of a batch over 50,000 subwords do not fit into a processor's cache.
-            scores = {head: log_softmax(raw.logits[head][row], self.bundle.temperature) for head in heads}
-            reading = self._decode(scores, maps, top, float(shares[row]))
-            readings.append(replace(reading, rotation=view.angle))
-        return readings
+            yield Observation(
+                view.angle,
+                view.canvas,
+                view.valid_width,
+                {name: values[row] for name, values in raw.logits.items()},
+                {name: values[row] for name, values in raw.maps.items()},
+            )
 
-    def _decode(self, scores: dict[str, Floats], maps: dict[str, Floats], top: int, valid_width: float) -> Prediction:
-        """The reading of one image from the log probabilities (T, C) of the heads that are read."""
+    def _decode(
+        self, seen: Observation, top: int, temperature: float, lexicon: Lexicon | None, beam: int
+    ) -> Prediction:
+        searched = self._search(seen, top, temperature, lexicon, beam) if beam else None
+        if searched is not None:
+            return replace(searched, rotation=seen.angle)
         bundle = self.bundle
+        scores = {head: log_softmax(seen.logits[head]) for head in self._heads}
         readings: dict[str, Prediction] = {}
         for head, values in scores.items():
             own = f"attention.{head}"
-            shown = {**maps, "attention": maps[own]} if own in maps else maps
-            readings[head] = bundle.codecs[head].decode(values, top=top, valid_width=valid_width, maps=shown)
+            maps = {**seen.maps, "attention": seen.maps[own]} if own in seen.maps else seen.maps
+            readings[head] = bundle.codecs[head].decode(
+                values, top=top, valid_width=seen.valid_width, maps=maps, lexicon=lexicon, temperature=temperature
+            )
         best, opinions = bundle.primary, {}
         if bundle.fused:
             # A text that the slots were too few for loses against one that came to its end.
-            best = max(readings, key=lambda head: (bundle.codecs[head].ended(scores[head]), readings[head].confidence))
+            finished = {head: bundle.codecs[head].ended(scores[head]) for head in readings if lexicon is None}
+            best = max(readings, key=lambda head: (finished.get(head, True), readings[head].confidence))
             opinions = {head: reading.confidence for head, reading in readings.items()}
+        # What a reference prints is about what is read freely.
         printed = {
-            name: reference_score(rule, scores[best], bundle.codecs[best]) for name, rule in bundle.scores.items()
+            name: reference_score(rule, scores[best], bundle.codecs[best])
+            for name, rule in bundle.scores.items()
+            if lexicon is None
         }
-        return replace(readings[best], scores={**opinions, **printed})
+        return replace(readings[best], scores={**readings[best].scores, **opinions, **printed}, rotation=seen.angle)
+
+    def _search(
+        self, seen: Observation, top: int, temperature: float, lexicon: Lexicon | None, width: int
+    ) -> Prediction | None:
+        """The best text that a beam search finds; None where it finds no word of the lexicon."""
+        codec = self.bundle.codecs[self.bundle.primary]
+        assert isinstance(codec, Sequence), "the writer was asked for"
+        shares = np.array([seen.valid_width], np.float32)
+        images = self.bundle.preprocessing.normalize(seen.canvas[None], shares)
+        beam = Beam(self._writer().look(images, shares), codec, width, temperature)
+        if lexicon is None:
+            return beam.read(top, seen.maps, seen.valid_width)
+        return beam.find(lexicon, top, seen.maps, seen.valid_width)
 
 
 _ONE = (str, bytes, bytearray, memoryview, os.PathLike, pillow.Image, np.ndarray)

@@ -10,7 +10,7 @@ from wildtext.charset import Charset
 from wildtext.errors import ConfigError
 from wildtext.images import Buckets, Fixed, Padded, Preprocessing
 from wildtext.models.acds_str import ACDSSTR, ACDSSTRConfig
-from wildtext.models.contract import IGNORED, Head, MapLoss, Model, Output
+from wildtext.models.contract import IGNORED, Head, MapLoss, Memory, Model, Output, Step
 from wildtext.models.dtrb import DTRB, DTRBConfig
 from wildtext.models.mgp_str import MGPSTR, MGPSTRConfig
 from wildtext.models.parseq import PARSeq, PARSeqConfig
@@ -21,7 +21,7 @@ from wildtext.models.srn_resnet1d import SRNResNet1d, SRNResNet1dConfig
 from wildtext.models.svtrv2 import SVTRv2, SVTRv2Config
 from wildtext.models.wildnet import WildNet, WildNetConfig
 
-__all__ = ["IGNORED", "MODELS", "Head", "MapLoss", "Model", "Output", "Preset", "build"]
+__all__ = ["IGNORED", "MODELS", "Head", "MapLoss", "Memory", "Model", "Output", "Preset", "Step", "build"]
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,9 @@ class Output:
         maps: what a person may want to look at or a loss may supervise: ``attention`` (N, T, h, w) sums to 1 over
             (h, w), and is called ``attention.<head>`` where heads look at different places; ``column_x`` (N, w) says
             where in the canvas, as a share of its width, a feature column looks; ``core_area`` (N, 1, H, W) has the
-            logits of lying in the middle of a character.
+            logits of lying in the middle of a character; ``fiducials`` (N, F, 2) are the points between which text was
+            found to run, along its upper and then its lower edge, as (x, y) in shares of the canvas; ``rectified``
+            (N, C, H, W) is the input after they were brought to the edges.
         targets: per head with several views, in training, the ids (N, V, T) that belong to its logits; `IGNORED`
             where a view has no answer.
     """
@@ -67,6 +69,25 @@ class Output:
     logits: dict[str, Tensor]
     maps: dict[str, Tensor] = field(default_factory=dict)
     targets: dict[str, Tensor] | None = None
+
+
+Memory = tuple[Tensor, ...]
+"""What a model keeps while it writes: tensors (rows, ...), one row for each text that it may become."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One slot of several texts, see `Model.write`.
+
+    Attributes:
+        logits: (rows, C) of what the slot holds.
+        attention: (rows, h, w), where the model looked; sums to 1.
+        memory: for the next slot.
+    """
+
+    logits: Tensor
+    attention: Tensor
+    memory: Memory
 
 
 class Model(nn.Module):
@@ -82,6 +103,7 @@ class Model(nn.Module):
             primary head alone is read.
         supervised: maps that training supervises, by name.
         switches: fields of the config that say how a trained model reads, see `switch`.
+        autoregressive: whether its primary head can write one character after another, by `look` and `write`.
     """
 
     config: Any
@@ -90,6 +112,7 @@ class Model(nn.Module):
     fused: tuple[str, ...] = ()
     supervised: Mapping[str, MapLoss] = MappingProxyType({})
     switches: tuple[str, ...] = ()
+    autoregressive: bool = False
 
     def switch(self, choices: Mapping[str, Any]) -> None:
         """Change how a trained model reads; its weights stay what they are.
@@ -121,3 +144,21 @@ class Model(nn.Module):
             targets: per head the ids (N, L) of its codec. Autoregressive heads are teacher-forced with them and decode
                 greedily, for a fixed number of steps, without.
         """
+
+    def look(self, images: Tensor, valid_width: Tensor | None = None) -> Memory:
+        """Look at images once, to `write` texts about them; takes what `forward` takes.
+
+        Returns:
+            What to give to `write`, a row for each image. Rows may be repeated, reordered and left out.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not write one character after another")
+
+    def write(self, memory: Memory, tokens: Tensor, slot: int) -> Step:
+        """Say what a slot holds, given what was written before it, as `forward` does with targets.
+
+        Args:
+            memory: what `look` gave for the first slot, and the step before for the others.
+            tokens: (rows,) ids of what the slot before holds; the begin token for the first.
+            slot: number of the slot, from 0.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not write one character after another")

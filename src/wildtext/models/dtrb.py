@@ -17,7 +17,7 @@ from wildtext.charset import Charset
 from wildtext.codecs import CTC, Sequence
 from wildtext.errors import ConfigError
 from wildtext.models.checks import check_choice, check_image_channels, check_least
-from wildtext.models.contract import Head, Model, Output
+from wildtext.models.contract import Head, Memory, Model, Output, Step
 from wildtext.models.tps import Rectifier
 from wildtext.models.trunks import TRUNKS
 
@@ -69,8 +69,8 @@ class DTRBConfig:
 class DTRB(Model):
     """Rectify, convolve, read columns. Input (N, image_channels, height, width).
 
-    `Output.maps` has ``attention`` (N, T, 1, w) where attention predicts, and ``column_x`` (N, w) where a thin-plate
-    spline moves the columns.
+    `Output.maps` has ``attention`` (N, T, 1, w) where attention predicts, and ``column_x``, ``fiducials`` and
+    ``rectified`` where a thin-plate spline moves the columns.
     """
 
     left: Tensor
@@ -103,6 +103,7 @@ class DTRB(Model):
         self.prediction: nn.Linear | AttentionDecoder
         if isinstance(head.codec, Sequence):
             self.prediction = AttentionDecoder(features, config.hidden, head.codec)
+            self.autoregressive = True
         else:
             self.prediction = nn.Linear(features, head.codec.classes)
 
@@ -112,23 +113,42 @@ class DTRB(Model):
         """See `Model.forward`."""
         maps: dict[str, Tensor] = {}
         if self.rectifier is not None:
-            images, _, grid = self.rectifier(images)
-            maps["column_x"] = self._column_x(grid)
-        columns = self.context(self.trunk(images).mean(dim=2).transpose(1, 2))
+            images, fiducials, grid = self.rectifier(images)
+            maps = {"column_x": self._column_x(grid), "fiducials": self._shares(fiducials), "rectified": images}
+        columns = self._columns(images)
         if isinstance(self.prediction, nn.Linear):
             return Output({"text": self.prediction(columns)}, maps)
         logits, attention = self.prediction(columns, targets["text"] if targets else None)
         maps["attention"] = attention.unsqueeze(2)
         return Output({"text": logits}, maps)
 
+    def look(self, images: Tensor, valid_width: Tensor | None = None) -> Memory:
+        """See `Model.look`."""
+        assert isinstance(self.prediction, AttentionDecoder), "CTC does not write one character after another"
+        return self.prediction.start(self._columns(images if self.rectifier is None else self.rectifier(images)[0]))
+
+    def write(self, memory: Memory, tokens: Tensor, slot: int) -> Step:
+        """See `Model.write`."""
+        assert isinstance(self.prediction, AttentionDecoder), "CTC does not write one character after another"
+        logits, attention, memory = self.prediction.step(tokens, memory)
+        return Step(logits, attention.unsqueeze(1), memory)
+
+    def _columns(self, images: Tensor) -> Tensor:
+        """Straightened images to columns (N, w, features)."""
+        columns: Tensor = self.context(self.trunk(images).mean(dim=2).transpose(1, 2))
+        return columns
+
     def _column_x(self, grid: Tensor) -> Tensor:
         """Where the columns look at mid height: (N, H, W, 2) sampling grid to (N, w) shares of the canvas width."""
         height, width = self.config.height, self.config.width
         middle = grid[:, (height - 1) // 2 : height // 2 + 1, :, 0].mean(dim=1)
-        # Columns are centred between two pixels. The grid counts from pixel centres, shares from the edge.
-        between = ((middle[:, self.left] + middle[:, self.right]) / 2).clamp(-1, 1)
-        shares: Tensor = ((between + 1) * (width - 1) + 1) / (2 * width)
-        return shares
+        # Columns are centred between two pixels.
+        return _share(((middle[:, self.left] + middle[:, self.right]) / 2).clamp(-1, 1), width)
+
+    def _shares(self, fiducials: Tensor) -> Tensor:
+        """Points (N, F, 2) of the rectifier as shares of the canvas."""
+        x, y = fiducials.unbind(dim=2)
+        return torch.stack([_share(x, self.config.width), _share(y, self.config.height)], dim=2)
 
 
 class BiLSTM(nn.Module):
@@ -177,24 +197,39 @@ class AttentionDecoder(nn.Module):
         Returns:
             Logits (N, steps, classes) and attention (N, steps, w).
         """
-        keys = self.keys(columns)
-        state = memory = columns.new_zeros(columns.shape[0], self.cell.hidden_size)
+        memory = self.start(columns)
         token = torch.full_like(columns[:, 0, 0], self.begin, dtype=torch.long)
         logits, attention = [], []
         for step in range(self.steps):
             if targets is not None:
                 token = targets[:, step]
-            scores = self.score(torch.tanh(keys + self.query(state).unsqueeze(1)))
-            weights = scores.softmax(dim=1).transpose(1, 2)
-            context = torch.bmm(weights, columns).squeeze(1)
-            # A table of the token's share of the gates would be quicker for large charsets, but it rounds in another
-            # order, and over 26 steps that carries published weights away from where they were trained.
-            written = F.one_hot(token, self.classifier.out_features).to(context.dtype)
-            state, memory = self.cell(torch.cat([context, written], dim=1), (state, memory))
-            logits.append(self.classifier(state))
-            attention.append(weights.squeeze(1))
-            token = logits[-1].argmax(dim=1)
+            answer, weights, memory = self.step(token, memory)
+            logits.append(answer)
+            attention.append(weights)
+            token = answer.argmax(dim=1)
         return torch.stack(logits, dim=1), torch.stack(attention, dim=1)
+
+    def start(self, columns: Tensor) -> Memory:
+        """What `step` needs before the first character: the columns, their keys, and the state of the LSTM."""
+        nothing = columns.new_zeros(columns.shape[0], self.cell.hidden_size)
+        return columns, self.keys(columns), nothing, nothing
+
+    def step(self, token: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Memory]:
+        """Logits (N, classes) and attention (N, w) of what follows a token (N,), and what the next step needs."""
+        columns, keys, state, cell = memory
+        scores = self.score(torch.tanh(keys + self.query(state).unsqueeze(1)))
+        weights = scores.softmax(dim=1).transpose(1, 2)
+        context = torch.bmm(weights, columns).squeeze(1)
+        # A table of the token's share of the gates would be quicker for large charsets, but it rounds in another
+        # order, and over 26 steps that carries published weights away from where they were trained.
+        written = F.one_hot(token, self.classifier.out_features).to(context.dtype)
+        state, cell = self.cell(torch.cat([context, written], dim=1), (state, cell))
+        return self.classifier(state), weights.squeeze(1), (columns, keys, state, cell)
+
+
+def _share(place: Tensor, side: int) -> Tensor:
+    """From -1 to 1 between the centres of the outermost of so many pixels, to 0 to 1 from edge to edge."""
+    return ((place + 1) * (side - 1) + 1) / (2 * side)
 
 
 def _head(config: DTRBConfig, charset: Charset, *, steps: int) -> Head:

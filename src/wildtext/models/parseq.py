@@ -25,7 +25,7 @@ from wildtext.codecs import Sequence
 from wildtext.errors import ConfigError
 from wildtext.models.blocks import EncoderLayer
 from wildtext.models.checks import check_choice, check_dropout, check_least
-from wildtext.models.contract import IGNORED, Head, Model, Output
+from wildtext.models.contract import IGNORED, Head, Memory, Model, Output, Step
 
 _EPSILON = 1e-6
 """What the encoder's normalisations add to variances."""
@@ -117,6 +117,7 @@ class PARSeq(Model):
     """
 
     switches = ("decoding", "refinements")
+    autoregressive = True
     elsewhere: Tensor
 
     def __init__(self, config: PARSeqConfig, charset: Charset):
@@ -161,6 +162,23 @@ class PARSeq(Model):
         for _ in range(self.config.refinements):
             logits, attention = self._refine(image, logits.argmax(dim=2))
         return Output({"text": logits}, {"attention": attention.view(*attention.shape[:2], *self.grid)})
+
+    def look(self, images: Tensor, valid_width: Tensor | None = None) -> Memory:
+        """See `Model.look`. What `write` then does is autoregressive decoding without refinements, whatever is set."""
+        image = self.decoder.see(self.encode(images))
+        return image.keys, image.values, image.keys[..., :0], image.values[:, :, :0]
+
+    def write(self, memory: Memory, tokens: Tensor, slot: int) -> Step:
+        """See `Model.write`."""
+        image, text = Known(*memory[:2]), Known(*memory[2:])
+        content = self._embed(tokens.unsqueeze(1))
+        if slot:
+            content = content + self.queries[:, slot - 1 : slot]
+        text = text.then(self.decoder.read(content))
+        asked = self.decoder.ask(self.queries)[:, :, slot : slot + 1]
+        logits, attention = self._answer(self.queries[:, slot : slot + 1], asked, text, image)
+        memory = (image.keys, image.values, text.keys, text.values)
+        return Step(logits.squeeze(1), attention.view(-1, *self.grid), memory)
 
     def encode(self, images: Tensor) -> Tensor:
         """Images to tokens (N, tokens, features), row by row."""

@@ -15,7 +15,7 @@ for the columns that they hide.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Literal
 
 import torch
@@ -27,7 +27,7 @@ from wildtext.codecs import Sequence
 from wildtext.errors import ConfigError
 from wildtext.models.blocks import ResidualBlock, initialise_convolutions
 from wildtext.models.checks import check_choice, check_least
-from wildtext.models.contract import Head, Model, Output
+from wildtext.models.contract import Head, Memory, Model, Output, Step
 
 _HEIGHT_STRIDE, _WIDTH_STRIDE = 8, 4
 """Pixels of the canvas to a feature."""
@@ -81,6 +81,8 @@ class RobustScanner(Model):
     where both look. It is 0 beyond the valid width.
     """
 
+    autoregressive = True
+
     def __init__(self, config: RobustScannerConfig, charset: Charset):
         super().__init__()
         self.config = config
@@ -99,6 +101,38 @@ class RobustScanner(Model):
         self, images: Tensor, valid_width: Tensor | None = None, targets: dict[str, Tensor] | None = None
     ) -> Output:
         """See `Model.forward`."""
+        features, scene, by_place, attention_by_place = self._see(images, valid_width)
+        if targets is None:
+            logits, attention = self._write(scene, by_place)
+        else:
+            by_context, attention = scene.look(self.hybrid(targets["text"]))
+            logits = self._classify(by_context, by_place)
+        both = (attention + attention_by_place) / 2
+        return Output({"text": logits}, {"attention": both.reshape(*both.shape[:2], *features.shape[2:])})
+
+    def look(self, images: Tensor, valid_width: Tensor | None = None) -> Memory:
+        """See `Model.look`."""
+        _, scene, by_place, attention = self._see(images, valid_width)
+        hidden = torch.zeros_like(attention[:, :1], dtype=torch.bool) if scene.hidden is None else scene.hidden
+        _, state = self.hybrid.start(len(images))
+        return scene.keys, scene.values, hidden, by_place, attention, *chain.from_iterable(state)
+
+    def write(self, memory: Memory, tokens: Tensor, slot: int) -> Step:
+        """See `Model.write`."""
+        keys, values, hidden, by_place, attention_by_place, *state = memory
+        query, advanced = self.hybrid.step(tokens, list(zip(state[::2], state[1::2], strict=True)))
+        glimpse, attention = Scene(keys, values, hidden).look(query.unsqueeze(1))
+        logits = self._classify(glimpse, by_place[:, slot : slot + 1]).squeeze(1)
+        both = (attention.squeeze(1) + attention_by_place[:, slot]) / 2
+        grid = self.config.height // _HEIGHT_STRIDE, self.config.width // _WIDTH_STRIDE
+        return Step(logits, both.view(-1, *grid), (*memory[:5], *chain.from_iterable(advanced)))
+
+    def _see(self, images: Tensor, valid_width: Tensor | None) -> tuple[Tensor, Scene, Tensor, Tensor]:
+        """What does not depend on the text.
+
+        Returns:
+            Features (N, channels, h, w), what the hybrid branch looks at, and the glimpses and attention of the other.
+        """
         # Where no gradients follow, the other layout is as quick, and rounds like the references: behind 31 layers with
         # large weights the difference would grow to 3e-4 of the largest value.
         layout = torch.channels_last if self.training else torch.contiguous_format
@@ -107,14 +141,7 @@ class RobustScanner(Model):
         hidden = None if valid_width is None else self._hidden(valid_width)
         scene = Scene(_tokens(keys), _tokens(features), hidden)
         placed = Scene(_tokens(self.position(keys)), scene.values, hidden)
-        by_place, attention_by_place = placed.look(self.position.queries[:-1])
-        if targets is None:
-            logits, attention = self._write(scene, by_place)
-        else:
-            by_context, attention = scene.look(self.hybrid(targets["text"]))
-            logits = self._classify(by_context, by_place)
-        both = (attention + attention_by_place) / 2
-        return Output({"text": logits}, {"attention": both.reshape(*both.shape[:2], *features.shape[2:])})
+        return features, scene, *placed.look(self.position.queries[:-1])
 
     def _write(self, scene: Scene, by_place: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and the attention of the hybrid branch, each slot given what was written in the one before."""

@@ -23,7 +23,7 @@ from wildtext.codecs import Sequence
 from wildtext.errors import ConfigError
 from wildtext.models.blocks import initialise_convolutions
 from wildtext.models.checks import check_dropout, check_least
-from wildtext.models.contract import Head, Model, Output
+from wildtext.models.contract import Head, Memory, Model, Output, Step
 from wildtext.models.dtrb import BiLSTM
 
 
@@ -58,6 +58,8 @@ class Seq2Seq(Model):
     `Output.maps` has ``attention`` (N, T, 1, width // 4 + 1).
     """
 
+    autoregressive = True
+
     def __init__(self, config: Seq2SeqConfig, charset: Charset):
         super().__init__()
         self.config = config
@@ -73,10 +75,25 @@ class Seq2Seq(Model):
         self, images: Tensor, valid_width: Tensor | None = None, targets: dict[str, Tensor] | None = None
     ) -> Output:
         """See `Model.forward`."""
-        features = self.trunk(images.contiguous(memory_format=torch.channels_last))
-        columns = self.context(features.squeeze(2).transpose(1, 2))
-        logits, attention = self.prediction(columns, targets["text"] if targets else None)
+        logits, attention = self.prediction(self._columns(images), targets["text"] if targets else None)
         return Output({"text": logits}, {"attention": attention.unsqueeze(2)})
+
+    def look(self, images: Tensor, valid_width: Tensor | None = None) -> Memory:
+        """See `Model.look`."""
+        columns = self._columns(images)
+        return columns, self.prediction.start(columns)
+
+    def write(self, memory: Memory, tokens: Tensor, slot: int) -> Step:
+        """See `Model.write`."""
+        columns, state = memory
+        state, attention = self.prediction.step(columns, self.prediction.embedding(tokens), state)
+        return Step(self.prediction.classifier(state), attention.unsqueeze(1), (columns, state))
+
+    def _columns(self, images: Tensor) -> Tensor:
+        """Images to columns (N, w, hidden)."""
+        features = self.trunk(images.contiguous(memory_format=torch.channels_last))
+        columns: Tensor = self.context(features.squeeze(2).transpose(1, 2))
+        return columns
 
     def _initialise(self) -> None:
         # torch's defaults shrink what comes from the image at each of five layers, and then only the texts are learnt.
@@ -145,13 +162,13 @@ class Decoder(nn.Module):
         Returns:
             Logits (N, steps, classes) and attention (N, steps, w).
         """
-        state = columns.new_zeros(columns.shape[0], self.cell.hidden_size)
+        state = self.start(columns)
         token = torch.full_like(columns[:, 0, 0], self.begin, dtype=torch.long)
         given = None if targets is None else self.embedding(targets[:, : self.steps])
         states, attention, logits = [], [], []
         for step in range(self.steps):
             last = self.embedding(token) if given is None else given[:, step]
-            state, weights = self._step(columns, last, state)
+            state, weights = self.step(columns, last, state)
             states.append(state)
             attention.append(weights)
             if targets is None:
@@ -161,8 +178,12 @@ class Decoder(nn.Module):
         written = torch.stack(logits, dim=1) if targets is None else self.classifier(torch.stack(states, dim=1))
         return written, torch.stack(attention, dim=1)
 
-    def _step(self, columns: Tensor, last: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """The state after a character (N, hidden), and the attention (N, w) that led to it."""
+    def start(self, columns: Tensor) -> Tensor:
+        """The state (N, hidden) before the first character."""
+        return columns.new_zeros(columns.shape[0], self.cell.hidden_size)
+
+    def step(self, columns: Tensor, last: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """The state (N, hidden) after a character (N, hidden), and the attention (N, w) that led to it."""
         last = self.dropout(last)
         weights = self.attention(torch.cat([last, state], dim=1)).softmax(dim=1)
         glimpse = torch.bmm(weights.unsqueeze(1), columns).squeeze(1)

@@ -1,7 +1,8 @@
 """IIIT5K: 5,000 words from the web, with boxes of their characters.
 
 ``trainCharBound`` and ``testCharBound`` are structs with ``ImgName``, ``chars`` and ``charBB``, a row of x, y, width
-and height for each character; ``traindata`` and ``testdata`` have ``ImgName`` and ``GroundTruth``, and no boxes.
+and height for each character; ``traindata`` and ``testdata`` have ``ImgName`` and ``GroundTruth``, and no boxes, but
+for each image lexicons of 50 and of 1,000 words, ``smallLexi`` and ``mediumLexi``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wildtext.data.concat import ConcatSource
 from wildtext.data.convert.crops import rectangle
@@ -22,6 +24,8 @@ from wildtext.errors import DataError
 from wildtext.types import Floats
 
 log = logging.getLogger("wildtext.data")
+
+_LEXICONS = {"50": "smallLexi", "1k": "mediumLexi"}
 
 
 def open_iiit5k(files: Sequence[Path], images: Path | None = None) -> ConcatSource:
@@ -39,9 +43,38 @@ def open_iiit5k(files: Sequence[Path], images: Path | None = None) -> ConcatSour
     return ConcatSource(", ".join(map(str, files)), parts)
 
 
-def _read(path: Path) -> list[Entry]:
+def lexicons_of_iiit5k(files: Sequence[Path]) -> dict[str, list[list[str]]]:
+    """The lexicons of `open_iiit5k` with the same files.
+
+    Lists with boxes have none; those of the list without boxes beside them are taken, by the names of the images.
+
+    Returns:
+        For each size that there is, the words of each sample in order; none where they are not known.
+
+    Raises:
+        DataError: as `open_iiit5k`.
+        MissingExtraError: the package scipy is not installed.
+    """
+    found: dict[str, list[list[str]]] = {size: [] for size in _LEXICONS}
+    for path in files:
+        beside = path.with_name(path.name.replace("CharBound", "data"))
+        by_image = {as_text(record["ImgName"]): record for record in (_records(beside) if beside.is_file() else ())}
+        for record in _records(path):
+            published = by_image.get(as_text(record["ImgName"]), record)
+            for size, field in _LEXICONS.items():
+                words = np.ravel(published[field]) if field in (published.dtype.names or ()) else ()
+                found[size].append([as_text(word) for word in words])
+    return {size: words for size, words in found.items() if any(words)}
+
+
+def _records(path: Path) -> NDArray[Any]:
+    """The records of the struct in a file."""
     structs = [name for name, kind in list_variables(path).items() if kind == "struct"]
-    records = read_variable(path, structs[0]).ravel() if structs else np.empty(0)
+    return read_variable(path, structs[0]).ravel() if structs else np.empty(0)
+
+
+def _read(path: Path) -> list[Entry]:
+    records = _records(path)
     fields = records.dtype.names or ()
     label = "chars" if "chars" in fields else "GroundTruth"
     if not {"ImgName", label} <= set(fields):
