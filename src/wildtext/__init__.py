@@ -14,6 +14,8 @@ from wildtext.errors import WildtextError
 
 if TYPE_CHECKING:
     from wildtext.charset import Charset
+    from wildtext.codecs import Lexicon
+    from wildtext.inference.explanation import Explanation
     from wildtext.inference.loading import load
     from wildtext.inference.recognizer import Recognizer
     from wildtext.types import Alternative, Character, Prediction, Sample
@@ -24,6 +26,8 @@ __all__ = [
     "Alternative",
     "Character",
     "Charset",
+    "Explanation",
+    "Lexicon",
     "Prediction",
     "Recognizer",
     "Sample",
@@ -35,6 +39,8 @@ _HOMES = {
     "Alternative": "types",
     "Character": "types",
     "Charset": "charset",
+    "Explanation": "inference.explanation",
+    "Lexicon": "codecs",
     "Prediction": "types",
     "Recognizer": "inference.recognizer",
     "Sample": "types",
