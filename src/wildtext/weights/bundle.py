@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import struct
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 from wildtext.charset import Charset
 from wildtext.codecs import RULES, Codec, codec_from_dict
 from wildtext.errors import BundleError, WildtextError, require
+from wildtext.files import replacing
 from wildtext.images import Preprocessing
+from wildtext.weights.header import read_safetensors_table, replace_text
 
 if TYPE_CHECKING:
     from wildtext.models import Model
@@ -39,6 +40,7 @@ class Bundle:
         fused: heads whose readings compete, see `wildtext.models.Model`; empty where the primary head alone is read.
         preprocessing: how images become its input.
         temperature: divides the logits, for calibrated confidence.
+        calibration: what the temperature was fitted on, and what it changed; empty where it was not.
         scores: for imported weights, the score that the reference project prints: its name in `Prediction.scores`, and
             the rule in `wildtext.codecs.RULES`.
         parameters: number of trained values.
@@ -56,6 +58,7 @@ class Bundle:
     preprocessing: Preprocessing
     fused: tuple[str, ...] = ()
     temperature: float = 1.0
+    calibration: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, str] = field(default_factory=dict)
     parameters: int = 0
     accuracy: dict[str, float] = field(default_factory=dict)
@@ -129,13 +132,10 @@ def read_safetensors_header(path: Path) -> Bundle:
         )
     try:
         with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > path.stat().st_size:
-                raise ValueError("its header is longer than the file")
-            metadata = json.loads(file.read(length)).get("__metadata__", {})
+            metadata = read_safetensors_table(file).get("__metadata__", {})
     except OSError as error:
         raise BundleError(f"cannot open {path}: {error.strerror}") from error
-    except (struct.error, ValueError, AttributeError) as error:
+    except (struct.error, ValueError) as error:
         raise BundleError(f"{path} is not a safetensors file: {error}") from error
     if KEY not in metadata:
         raise BundleError(f"{path} is a safetensors file, but not a bundle of wildtext: it has no {KEY!r} header")
@@ -162,14 +162,40 @@ def save_model(path: Path, model: Model, bundle: Bundle, *, exact: bool = False)
     for name, tensor in model.state_dict().items():
         shrink = tensor.is_floating_point() and tensor.ndim > 1 and not exact
         tensors[name] = tensor.detach().to("cpu", torch.float16 if shrink else tensor.dtype).contiguous()
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, error=BundleError) as unfinished:
         unfinished.write_bytes(safetensors.save(tensors, metadata={KEY: bundle.to_json()}))
-        os.replace(unfinished, path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise BundleError(f"cannot write {path}: {error.strerror}") from error
+
+
+def check_kind(path: Path, out: Path) -> None:
+    """Refuse to write a bundle as one of the other kind.
+
+    Raises:
+        BundleError: the names end differently; the message says what to do.
+    """
+    if out.suffix != path.suffix:
+        raise BundleError(
+            f"{out} would be of another kind than {path}, whose weights it gets: give it a name that ends with "
+            f"{path.suffix}. To have both kinds, change the .safetensors bundle first, and export it then: "
+            f"wildtext export MODEL.safetensors OUT.onnx takes its description along"
+        )
+
+
+def rewrite_description(path: Path, bundle: Bundle, out: Path) -> None:
+    """Copy a bundle of either kind with another description, atomically; its weights stay, byte for byte.
+
+    It needs neither torch nor safetensors nor onnx.
+
+    Args:
+        path: the bundle.
+        bundle: the new description.
+        out: where to, a file of the same kind; it may be `path`.
+
+    Raises:
+        BundleError: `path` is missing, damaged or not a bundle, `out` is of the other kind, or the disk refused; what
+            was at `out` is untouched then.
+    """
+    check_kind(path, out)
+    replace_text(path, KEY, bundle.to_json(), out)
 
 
 def load_model(path: Path) -> tuple[Model, Bundle]:
