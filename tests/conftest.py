@@ -40,6 +40,12 @@ class BrightnessRuntime:
         return Raw({"text": logits})
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep readings of tests out of the user's cache, and those of users out of tests."""
+    monkeypatch.setenv("WILDTEXT_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture
 def digits_bundle() -> Bundle:
     charset = Charset("digits", tuple("0123456789"))

@@ -18,7 +18,7 @@ from wildtext.charset import Charset
 from wildtext.cli import FAILED, OK, UNUSABLE, main
 from wildtext.config import Recipe
 from wildtext.data import open_source
-from wildtext.evaluation.evaluator import evaluate
+from wildtext.evaluation.evaluator import Result, evaluate
 from wildtext.evaluation.metrics import comparable
 from wildtext.inference.loading import load
 from wildtext.models import MODELS, build
@@ -154,6 +154,14 @@ def test_one_command_fine_tunes_and_leaves_the_best(
     )
 
 
+def with_correct(result: Result, count: int) -> Result:
+    """The result with so many images read right."""
+    judged = (
+        replace(one, text=one.truth if number < count else f"{one.truth}?") for number, one in enumerate(result.judged)
+    )
+    return replace(result, judged=tuple(judged))
+
+
 def test_the_best_bundle_is_never_worse_than_the_start(
     bundle: Path, words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,7 +170,7 @@ def test_the_best_bundle_is_never_worse_than_the_start(
     def measured(recognizer: Any, source: Any, **options: Any) -> Any:
         held.append(source)
         result = evaluate(recognizer, source, **options)
-        return replace(result, correct=result.images - len(held))  # each measurement is worse than the one before
+        return with_correct(result, len(result.judged) - len(held))  # each measurement is worse than the one before
 
     monkeypatch.setattr("wildtext.training.measuring.evaluate", measured)
     options = ("--loop.evaluate-every", "1", "--optimiser.learning-rate", "0.1", "--loop.patience", "0")
@@ -177,7 +185,7 @@ def test_training_stops_where_nothing_gets_better(
     bundle: Path, words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def measured(*given: Any, **options: Any) -> Any:
-        return replace(evaluate(*given, **options), correct=3)
+        return with_correct(evaluate(*given, **options), 3)
 
     monkeypatch.setattr("wildtext.training.measuring.evaluate", measured)
     options = ("--loop.evaluate-every", "2", "--loop.patience", "2", "--loop.steps", "50")
@@ -211,7 +219,7 @@ def test_new_characters_are_learnt(tmp_path: Path, capsys: Captured) -> None:
     assert fine_tune(start, words, out=tmp_path, options=given) == OK
     best = load(capsys.readouterr().out.strip())
     assert set("é€漢") <= set(best.bundle.charset.characters)
-    assert evaluate(best, open_source(words), protocol="all").accuracy >= 90
+    assert evaluate(best, open_source(words), protocol="all").metrics.accuracy >= 90
     accuracies = [record["score"] for record in records(tmp_path / "words") if "score" in record]
     assert accuracies[0] < 10, "characters that nobody could have read count as wrong"
     assert accuracies[-1] >= 90

@@ -16,11 +16,12 @@ from wildtext.codecs import Sequence
 from wildtext.data import open_source
 from wildtext.errors import SampleError, TrainingError
 from wildtext.images import Fixed, Padded, Preprocessing, decode
+from wildtext.inference.overlay import attention_overlay
 from wildtext.inference.recognizer import Recognizer
 from wildtext.inference.runtimes import Raw
 from wildtext.inference.torch_runtime import TorchRuntime
 from wildtext.models import MODELS, build
-from wildtext.training.mistakes import Mistake, attention_overlay, find_mistakes, load_mistakes, save_mistakes
+from wildtext.training.mistakes import Mistake, find_mistakes, load_mistakes, save_mistakes
 from wildtext.types import Floats, Sample
 from wildtext.weights.bundle import Bundle
 

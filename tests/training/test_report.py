@@ -20,7 +20,7 @@ from wildtext.config import Recipe
 from wildtext.errors import DataError, TrainingError
 from wildtext.training.curves import Curves, draw, thinned
 from wildtext.training.mistakes import Mistake, save_mistakes
-from wildtext.training.report import wilson_interval, write_report
+from wildtext.training.report import write_report
 
 
 def line(step: int, **values: Any) -> dict[str, Any]:
@@ -408,13 +408,3 @@ def test_the_page_suits_phones_and_dark_rooms(tmp_path: Path) -> None:
     out = write_report(run_folder(tmp_path, MEASURED))
     assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in parsed(out).all("meta")
     assert "prefers-color-scheme: dark" in out.read_text(encoding="utf-8")
-
-
-# Wilson
-
-
-def test_wilson_interval_has_the_known_values() -> None:
-    # Newcombe (1998), table I: 81 of 263, and 0 of 20.
-    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
-    assert wilson_interval(0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
-    assert wilson_interval(20, 20) == pytest.approx((0.8389, 1.0), abs=1e-4)

@@ -167,7 +167,7 @@ def test_a_model_for_several_sizes_learns_by_heart_and_reads(tmp_path: Path, wor
         loop=LoopOptions(steps=800, batch_size=12, evaluate_every=800, save_every=800, threads=1, device="cpu"),
     )
     best = train(options, tmp_path / "run")
-    assert evaluate(load(str(best)), open_source(word_folder)).accuracy >= 90
+    assert evaluate(load(str(best)), open_source(word_folder)).metrics.accuracy >= 90
 
 
 def test_a_run_is_not_overwritten_by_accident(tmp_path: Path) -> None:
@@ -343,7 +343,7 @@ def test_a_few_words_are_learnt_by_heart_and_the_bundle_reads_them(tmp_path: Pat
     )
     best = train(options, tmp_path / "run")
     result = evaluate(load(str(best)), open_source(word_folder))
-    assert result.accuracy >= 90
+    assert result.metrics.accuracy >= 90
 
 
 @pytest.mark.slow

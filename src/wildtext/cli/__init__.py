@@ -11,6 +11,9 @@ from io import TextIOWrapper
 import tyro
 
 from wildtext.cli import data, models, synth
+from wildtext.cli.calibrate import calibrate
+from wildtext.cli.evaluate import evaluate
+from wildtext.cli.explain import explain
 from wildtext.cli.shared import FAILED, OK, UNUSABLE
 from wildtext.cli.train import fine_tuning_recipe, resumed_recipe, shrink, train_command
 from wildtext.config import Recipe, find_recipe
@@ -33,7 +36,9 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "models": models.models,
     "train": train_command(),
     "shrink": shrink,
-    "evaluate": models.evaluate,
+    "evaluate": evaluate,
+    "calibrate": calibrate,
+    "explain": explain,
     "export": models.export,
     "import": models.import_weights,
     "data pack": data.pack,

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
-from rapidfuzz.distance import Levenshtein
 
-from wildtext.synth.page import replacing
+from wildtext.evaluation.report.markup import BASE_STYLE, differing, document, marked, picture_uri, table, tile
+from wildtext.evaluation.statistics import wilson_interval
+from wildtext.files import replacing
 from wildtext.training.curves import Curves, draw, number
 from wildtext.training.duration import duration
 from wildtext.training.history import History, read_history
@@ -55,29 +55,13 @@ def write_report(folder: Path) -> Path:
     return out
 
 
-def wilson_interval(correct: float, count: int) -> tuple[float, float]:
-    """The 95 % score interval of a share (Wilson 1927, with z = 1.96).
-
-    Returns:
-        Its ends, in [0, 1].
-    """
-    z, share = 1.96, correct / count
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return max(middle - half, 0.0), min(middle + half, 1.0)
-
-
 def _page(run: History, name: str) -> str:
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(name)}: training report</title>\n"
-        f"<style>\n{_STYLE.read_text(encoding='utf-8')}</style></head>\n"
-        f"<body><header><h1>{escape(name)}</h1>{_summary(run)}</header>\n<main>{_tiles(run)}\n"
+    body = (
+        f"<header><h1>{escape(name)}</h1>{_summary(run)}</header>\n<main>{_tiles(run)}\n"
         f"<h2>Curves</h2>\n{_curves(run)}\n<h2>Accuracy</h2>\n{_accuracy(run)}\n<h2>Samples</h2>\n{_samples(run)}\n"
-        f"<h2>Mistakes</h2>\n{_mistakes(run)}\n<h2>Recipe</h2>\n{_recipe(run.recipe)}</main>\n"
-        f"<script>\n{_SCRIPT.read_text(encoding='utf-8')}</script></body></html>\n"
+        f"<h2>Mistakes</h2>\n{_mistakes(run)}\n<h2>Recipe</h2>\n{_recipe(run.recipe)}</main>"
     )
+    return document(f"{name}: training report", body, styles=(BASE_STYLE, _STYLE), script=_SCRIPT)
 
 
 def _summary(run: History) -> str:
@@ -107,11 +91,11 @@ def _tiles(run: History) -> str:
     last = run.records[-1]
     steps, rates = run.recipe.get("loop", {}).get("steps"), run.values("images_per_second")
     tiles = [_accuracy_tile(run)] if run.scored else []
-    tiles.append(_tile("Time", duration(last.get("seconds", 0)), "measurements included"))
-    tiles.append(_tile("Steps", f"{last['step']:,}", f"of {steps:,}" if steps else ""))
-    tiles.append(_tile("Images", f"{last.get('images', 0):,}", "every use of an image counts"))
+    tiles.append(tile("Time", duration(last.get("seconds", 0)), "measurements included"))
+    tiles.append(tile("Steps", f"{last['step']:,}", f"of {steps:,}" if steps else ""))
+    tiles.append(tile("Images", f"{last.get('images', 0):,}", "every use of an image counts"))
     if rates:
-        tiles.append(_tile("Rate", f"{number(round(median(rates), 1))} images/s", "median of the lines of the log"))
+        tiles.append(tile("Rate", f"{number(round(median(rates), 1))} images/s", "median of the lines of the log"))
     return f'<dl class="tiles">{"".join(tiles)}</dl>'
 
 
@@ -126,7 +110,7 @@ def _accuracy_tile(run: History) -> str:
         note += f", and nothing better came later; last {run.scored[-1]['score']:.2f} %"
     if count:
         note += f"; 95 % interval, {count:,} images"
-    return _tile("Word accuracy", value, note, wide=True)
+    return tile("Word accuracy", value, note, wide=True)
 
 
 def _measured_images(run: History) -> int:
@@ -140,12 +124,6 @@ def _interval(score: float, count: int) -> str:
         return ""
     low, high = wilson_interval(score / 100 * count, count)
     return f" ({100 * low:.1f} to {100 * high:.1f})"
-
-
-def _tile(title: str, value: str, note: str, *, wide: bool = False) -> str:
-    below = f"<dd>{escape(note)}</dd>" if note else ""
-    start = '<div class="wide">' if wide else "<div>"
-    return f"{start}<dt>{escape(title)}</dt><dd>{escape(value)}</dd>{below}</div>"
 
 
 def _curves(run: History) -> str:
@@ -203,7 +181,7 @@ def _accuracy(run: History) -> str:
         '<p class="note">The best of several measurements was chosen with these very images, and so it flatters a '
         "little; <code>wildtext evaluate</code> on images that had no part in it says what to expect.</p>"
     )
-    return _table(heads, rows) + (note if "best" in chosen and len(measured) > 1 else "")
+    return table(heads, rows) + (note if "best" in chosen and len(measured) > 1 else "")
 
 
 def _percent(value: float | None) -> str:
@@ -215,7 +193,7 @@ def _samples(run: History) -> str:
     parts = []
     if samples := run.plan.get("samples"):
         rows = [[one["source"], *map(_count, (one["usable"], one["total"])), _reasons(one)] for one in samples]
-        parts.append(f'<div class="samples">{_table(("source", "used", "of", "left out"), rows)}</div>')
+        parts.append(f'<div class="samples">{table(("source", "used", "of", "left out"), rows)}</div>')
     else:
         parts.append("<p>The run has no plan that says which samples were used.</p>")
     if run.plan.get("held_out"):
@@ -251,31 +229,16 @@ def _mistakes(run: History) -> str:
 
 def _card(mistake: Mistake, fold: bool) -> str:
     pictures = "".join(
-        f'<img alt="{escape(what.format(text))}" src="{_uri(getattr(mistake, name))}">'
+        f'<img alt="{escape(what.format(text))}" src="{picture_uri(getattr(mistake, name), "jpeg")}">'
         for (name, what), text in zip(_PICTURES.items(), (mistake.truth, mistake.reading), strict=True)
         if getattr(mistake, name)
     )
-    truth, reading = _differences(mistake.truth, mistake.reading, fold)
+    missed, added = differing(mistake.truth, mistake.reading, str.casefold if fold else str)
     return (
-        f"<figure>{pictures}<figcaption><dl><dt>label</dt><dd><bdi>{truth}</bdi></dd><dt>reading</dt>"
-        f"<dd><bdi>{reading or '(nothing)'}</bdi></dd><dt>sure</dt><dd>{mistake.confidence:.1%}</dd>"
+        f"<figure>{pictures}<figcaption><dl><dt>label</dt><dd>{marked(mistake.truth, missed)}</dd><dt>reading</dt>"
+        f"<dd>{marked(mistake.reading, added)}</dd><dt>sure</dt><dd>{mistake.confidence:.1%}</dd>"
         f"<dt>data</dt><dd>{escape(mistake.source)}</dd></dl></figcaption></figure>"
     )
-
-
-def _uri(picture: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
-
-
-def _differences(truth: str, reading: str, fold: bool) -> tuple[str, str]:
-    """Both texts as HTML, with marks around what the other does not have; `fold` takes cases for the same."""
-    sides: tuple[list[str], list[str]] = ([], [])
-    compared = [[character.casefold() if fold else character for character in text] for text in (truth, reading)]
-    for edit in Levenshtein.opcodes(*compared):
-        pieces = truth[edit.src_start : edit.src_end], reading[edit.dest_start : edit.dest_end]
-        for side, piece in zip(sides, map(escape, pieces), strict=True):
-            side.append(piece if edit.tag == "equal" or not piece else f"<mark>{piece}</mark>")
-    return "".join(sides[0]), "".join(sides[1])
 
 
 def _recipe(recipe: Mapping[str, Any]) -> str:
@@ -286,7 +249,7 @@ def _recipe(recipe: Mapping[str, Any]) -> str:
     sections = {"run": loose, **{key: value for key, value in recipe.items() if isinstance(value, dict)}}
     return "".join(
         f"<details><summary>{escape(title)}</summary>"
-        f'<div class="words">{_table(("key", "value"), list(_flat(values)))}</div></details>'
+        f'<div class="words">{table(("key", "value"), list(_flat(values)))}</div></details>'
         for title, values in sections.items()
         if values
     )
@@ -299,12 +262,3 @@ def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[list[str]]:
             yield from _flat(value, f"{before}{key}.")
         else:
             yield [before + key, json.dumps(value, ensure_ascii=False)]
-
-
-def _table(heads: Iterable[str], rows: Iterable[list[str]]) -> str:
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in heads)
-    body = "".join(
-        f'<tr><th scope="row">{escape(str(first))}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in rest)}</tr>'
-        for first, *rest in rows
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
