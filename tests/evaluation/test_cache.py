@@ -112,11 +112,16 @@ def test_a_folder_that_cannot_be_used_is_told_and_does_no_harm(
 
 
 def test_files_that_nobody_opened_for_long_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Cache("old", tmp_path).close()
+    old, new = (f"readings-{digit * 24}" for digit in "01")
+    Cache(old, tmp_path).close()
+    others = [tmp_path / name for name in ("precious.sqlite", f"{old}.sqlite.bak", "readings-mine.sqlite")]
+    for other in others:
+        other.write_bytes(b"not ours")
     monkeypatch.setattr(caching, "_KEPT", -1)
-    Cache("new", tmp_path).close()
-    assert not (tmp_path / "old.sqlite").exists()
-    assert (tmp_path / "new.sqlite").exists()
+    Cache(new, tmp_path).close()
+    assert not (tmp_path / f"{old}.sqlite").exists()
+    assert (tmp_path / f"{new}.sqlite").exists()
+    assert all(other.exists() for other in others)
 
 
 def test_the_folder_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

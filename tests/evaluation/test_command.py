@@ -55,6 +55,24 @@ def test_a_second_call_reads_nothing_and_fresh_reads_all(words: Path, capsys: Ca
     assert counts == [3, 0, 3]
 
 
+def test_fresh_leaves_what_is_known_of_other_images(words: Path, tmp_path: Path, capsys: Captured) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(EXAMPLES, other)
+    evaluated(capsys, "--data", str(other))
+    evaluated(capsys, "--data", str(words), "--fresh")
+    assert evaluated(capsys, "--data", str(other), str(words))["all"]["fresh"] == 0
+
+
+def test_many_broken_images_do_not_push_the_figures_away(words: Path, capsys: Captured) -> None:
+    names = [f"missing-{number}.png" for number in range(30)]
+    with (words / "labels.tsv").open("a", encoding="utf-8") as file:
+        file.writelines(f"{name}\ttext\n" for name in names)
+    assert main(["evaluate", "--data", str(words)]) == FAILED
+    error = capsys.readouterr().err
+    assert "counted as wrong: 20 more" in error
+    assert error.count("\n") == 11
+
+
 def test_a_folder_of_data_sets_is_told_apart(words: Path, tmp_path: Path, capsys: Captured) -> None:
     shutil.copytree(words, tmp_path / "sets" / "one")
     shutil.copytree(words, tmp_path / "sets" / "two")
@@ -90,7 +108,7 @@ def test_a_lexicon_makes_every_reading_one_of_its_words(words: Path, tmp_path: P
 
 def test_corruptions_and_speed_have_tables_of_their_own(words: Path, capsys: Captured) -> None:
     values = evaluated(capsys, "--data", str(words), "--corrupt", "jpeg", "--speed")
-    assert {row["corruption"] for row in values["robustness"]} == {"jpeg", "all"}
+    assert {row["corruption"] for row in values["robustness"]} == {"jpeg"}
     (speed,) = values["speed"]
     assert 0 < speed["median_ms"] <= speed["p99_ms"]
 
@@ -112,9 +130,14 @@ def test_every_format_has_the_accuracy(form: str, words: Path, capsys: Captured)
     [
         (["--model", "nosuch"], "no model 'nosuch'"),
         (["--model", "default", "--model", "default"], "--model default is given more than once"),
+        (["--model", "default", "--model", str(catalogue()["default"].onnx)], "default.onnx is given more than once"),
         (["--benchmark", "dtrb10"], "IIIT5k_3000"),
         (["--benchmark", "common7"], "common6_sub"),
         (["--report", "."], "cannot write .: it is a folder"),
+        (["--report", "same.out", "--readings", "./same.out"], "give each a file of its own"),
+        (["--data", "words", "words/labels.tsv"], "named twice"),
+        (["--batch-size", "0"], "batch_size must be at least 1, not 0"),
+        (["--lexicon", "full", "--corrupt"], "measure them one by one"),
         (["--lexicon", "nosuch.txt"], "nosuch.txt"),
         (["--lexicon", "50"], "lexicon-50.tsv"),
         (["--corrupt", "jpgs"], "jpeg"),
@@ -123,9 +146,11 @@ def test_every_format_has_the_accuracy(form: str, words: Path, capsys: Captured)
     ],
 )
 def test_mistakes_end_with_one_line_that_says_what_to_do(
-    further: list[str], message: str, words: Path, capsys: Captured
+    further: list[str], message: str, words: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert main(["evaluate", "--data", str(words), *further]) == UNUSABLE
+    monkeypatch.chdir(words.parent)
+    data = [] if "--data" in further else ["--data", str(words)]
+    assert main(["evaluate", *data, *further]) == UNUSABLE
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1

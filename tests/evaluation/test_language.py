@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -35,6 +36,13 @@ def test_strings_have_the_lengths_and_capitals_of_the_words() -> None:
         assert word.isalpha()
         assert string.isalpha()
         assert len(word) >= 3
+
+
+def test_as_many_letters_are_doubled_in_a_string_as_in_its_word() -> None:
+    words, strings = word_pairs(400, np.random.default_rng(0))
+    doubled = [[sum(a == b for a, b in pairwise(text.lower())) for text in texts] for texts in (words, strings)]
+    assert doubled[0] == doubled[1]
+    assert sum(doubled[0]) > 20
 
 
 def test_strings_are_no_words() -> None:
@@ -109,7 +117,9 @@ def test_the_difference_is_that_of_pairs() -> None:
 def test_the_record_tells_accuracies_with_their_intervals() -> None:
     record = json.loads(json.dumps(RELIANCE.record()))
     assert (record["model"], record["images"]) == ("one", 10)
-    assert (record["words"], record["random strings"], record["difference"]) == (80.0, 50.0, pytest.approx(30.0))
-    assert (record["words low"], record["words high"]) == (pytest.approx(49.0, abs=0.05), pytest.approx(94.3, abs=0.05))
-    assert record["difference low"] < 30 < record["difference high"]
-    assert record["p"] == pytest.approx(0.375)
+    assert (record["words"], record["random_strings"], record["difference"]) == (80.0, 50.0, pytest.approx(30.0))
+    assert record["words_interval"] == pytest.approx([49.0, 94.3], abs=0.05)
+    low, high = record["difference_interval"]
+    assert low < 30 < high
+    assert record["p_value"] == pytest.approx(0.375)
+    assert RELIANCE.row()["words"] == "80.00 (49.02 to 94.33)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
@@ -156,26 +157,42 @@ def test_records_tell_every_accuracy_and_what_it_rests_on() -> None:
         "clean": 80.0,
         "at 1": 60.0,
         "at 5": 20.0,
-        "interval": pytest.approx(60 - 50.2, abs=0.01),  # of 60 %, from 50.2 to 69.1
+        "±": pytest.approx(60 - 50.2, abs=0.01),  # of 60 %, from 50.2 to 69.1
         "mean": 40.0,
-        "of clean": 0.5,
+        "% of clean": 50.0,
     }
-    assert (jpeg["corruption"], jpeg["mean"], jpeg["of clean"]) == ("jpeg", 60.0, 0.75)
+    assert (jpeg["corruption"], jpeg["mean"], jpeg["% of clean"]) == ("jpeg", 60.0, 75.0)
     assert list(every) == list(fog)
     assert (every["corruption"], every["clean"], every["at 1"], every["at 5"]) == ("all", 80.0, 70.0, 30.0)
-    assert (every["mean"], every["of clean"]) == (50.0, 0.625)
+    assert (every["mean"], every["% of clean"]) == (50.0, 62.5)
+
+
+def test_counts_are_exact_at_each_strength() -> None:
+    rows = json.loads(json.dumps(FOUND.counts()))
+    assert [(row["corruption"], row["strength"], row["correct"]) for row in rows] == [
+        (curve.corruption, *pair) for curve in FOUND.curves for pair in zip(curve.strengths, curve.correct, strict=True)
+    ]
+    assert rows[2] == {
+        "model": "small",
+        "corruption": "fog",
+        "strength": 5,
+        "images": 100,
+        "correct": 20,
+        "accuracy": 20.0,
+        "interval": [100 * end for end in wilson_interval(20, 100)],
+    }
 
 
 def test_nothing_right_keeps_no_share() -> None:
     nothing = Robustness("bad", (Curve("fog", (0, 1), (0, 0), 10),))
     assert nothing.kept is None
-    assert [row["of clean"] for row in nothing.records()] == [None, None]
-    assert "of it" not in robustness_charts({"bad": nothing})
+    assert [row["% of clean"] for row in nothing.records()] == [None, None]
+    assert "of it" not in robustness_charts([nothing])
 
 
 def test_charts_have_a_falling_line_and_its_interval_for_each_model(tmp_path: Path) -> None:
     better = Robustness("better", tuple(Curve(one.corruption, (0, 1, 5), (90, 80, 70), 100) for one in FOUND.curves))
-    html = robustness_charts({"<small>": FOUND, "better": better})
+    html = robustness_charts([replace(FOUND, model="<small>"), better])
     (tmp_path / "page.html").write_text(html, encoding="utf-8")
     assert len(parsed(tmp_path / "page.html").all("figure")) == 2
     assert "&lt;small&gt;" in html

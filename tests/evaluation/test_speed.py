@@ -90,7 +90,7 @@ def test_percentiles_are_ordered_and_facts_are_told(recognizer: Recognizer, bund
     assert found.machine
     values = found.to_dict()
     assert (values["flops"], values["canvas"]) == (None, [8, 16])  # no architecture is called "fake"
-    assert dict(found.rows())["FLOPs"] == "needs torch"
+    assert dict(found.rows())["FLOPs"] == "not known"
 
 
 def test_threads_are_those_that_the_process_may_use(recognizer: Recognizer, bundle_file: Path) -> None:

@@ -8,7 +8,14 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from wildtext.evaluation.statistics import difference_interval, mcnemar, mean_interval, wilson_interval
+from wildtext.evaluation.statistics import (
+    binomial_tail,
+    difference_interval,
+    mcnemar,
+    mean_interval,
+    percent_interval,
+    wilson_interval,
+)
 
 
 def test_wilson_interval_has_the_known_values() -> None:
@@ -32,6 +39,24 @@ def test_wilson_interval_solves_the_score_equation() -> None:
         for end in wilson_interval(correct, count):
             score = abs(correct / count - end) / math.sqrt(end * (1 - end) / count)
             assert score == pytest.approx(1.959964, abs=1e-6)
+
+
+def test_percent_interval_is_that_of_wilson() -> None:
+    assert percent_interval(81, 263) == pytest.approx((25.53, 36.62), abs=0.01)
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.003, 0.3, 0.5, 0.97, 1.0])
+@pytest.mark.parametrize("trials", [0, 1, 7, 60])
+def test_a_binomial_tail_is_the_sum_of_its_terms(trials: int, chance: float) -> None:
+    for count in range(trials + 1):
+        terms = (math.comb(trials, k) * chance**k * (1 - chance) ** (trials - k) for k in range(count, trials + 1))
+        assert binomial_tail(count, trials, chance) == pytest.approx(math.fsum(terms), rel=1e-9, abs=1e-300)
+
+
+def test_a_binomial_tail_of_very_many_trials_is_neither_lost_nor_too_large() -> None:
+    assert binomial_tail(200_000, 400_000, 0.5) == pytest.approx(0.5, abs=0.001)
+    assert binomial_tail(400_000, 400_000, 0.5) == 0
+    assert binomial_tail(1, 400_000, 0.999) == 1
 
 
 def brute_mcnemar(one: int, two: int) -> float:

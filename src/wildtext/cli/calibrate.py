@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from wildtext.cli.shared import FAILED, OK, UNUSABLE, progress_bar
-from wildtext.errors import ConfigError
+from wildtext.cli.shared import FAILED, OK, UNUSABLE, opened_sets, progress_bar
+from wildtext.errors import BundleError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -45,17 +45,16 @@ def calibrate(
         threads: CPU threads; 0 takes the processors that this process may use.
         device: Where the network runs.
     """
-    from wildtext.data import open_sets
     from wildtext.evaluation.calibration import fit_temperature
+    from wildtext.files import check_writable
     from wildtext.inference.loading import load
     from wildtext.weights.bundle import check_kind, rewrite_description
     from wildtext.weights.catalogue import find
 
-    if not data:
-        raise ConfigError("--data needs at least one source of labelled images")
     path = find(model, suffix=".safetensors" if out.suffix == ".safetensors" else ".onnx")
     check_kind(path, out)
-    sources = [source for each in data for source in open_sets(each)]
+    check_writable(out, error=BundleError)
+    sources = opened_sets(data)
     recognizer = load(str(path), device=device, threads=threads)
     with progress_bar("calibrating") as progress:
         found = fit_temperature(recognizer, sources, protocol, progress=progress)
@@ -116,9 +115,9 @@ def _figures(quality: Quality) -> tuple[str, ...]:
     low, high = quality.interval
     return (
         str(quality.images),
-        f"{quality.accuracy:.2%}",
-        f"{low:.1%} to {high:.1%}",
-        f"{quality.confidence:.2%}",
+        f"{quality.accuracy:.2f} %",
+        f"{low:.1f} to {high:.1f}",
+        f"{100 * quality.confidence:.2f} %",
         f"{quality.calibration_error:.4f}",
         f"{quality.likelihood_loss:.4f}",
         f"{quality.brier:.4f}",
@@ -136,9 +135,10 @@ def _reliability(found: Calibration) -> Table:
         bins = [side.get(low) for side in sides]
         high = next(one.high for one in bins if one)
         cells = [
-            (str(one.images), f"{one.confidence:.1%}", f"{one.accuracy:.1f}%") if one else ("0", "", "") for one in bins
+            (str(one.images), f"{100 * one.confidence:.1f} %", f"{one.accuracy:.1f} %") if one else ("0", "", "")
+            for one in bins
         ]
-        table.add_row(f"{low:.0%} to {high:.0%}", *cells[0], *cells[1])
+        table.add_row(f"{100 * low:.0f} to {100 * high:.0f} %", *cells[0], *cells[1])
     return table
 
 

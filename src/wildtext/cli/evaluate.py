@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -13,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import UseAppendAction, arg
 
-from wildtext.cli.shared import FAILED, OK, progress_bar
+from wildtext.cli.shared import FAILED, OK, opened_sets, progress_bar
 from wildtext.errors import ConfigError
 
 if TYPE_CHECKING:
     from wildtext.codecs import Lexicon
     from wildtext.data import LabelledSource
+    from wildtext.data.source import Progress
     from wildtext.evaluation.cache import Cache
     from wildtext.evaluation.evaluator import Result
     from wildtext.evaluation.language import LanguageReliance
@@ -77,24 +77,25 @@ def evaluate(
         threads: CPU threads; 0 takes the processors that this process may use.
         device: Where the networks run.
     """
-    from wildtext.data import open_sets
     from wildtext.data.lexicons import open_lexicons
     from wildtext.evaluation.benchmarks import notes, require_benchmark
     from wildtext.evaluation.legacy import keeps
     from wildtext.evaluation.readings import write_readings
     from wildtext.images.corruptions import checked
 
-    if not data:
-        raise ConfigError("--data needs at least one source of labelled images")
-    for out in filter(None, (report, readings)):
-        if out.is_dir():
-            raise ConfigError(f"cannot write {out}: it is a folder")
-    sources = [source for path in data for source in open_sets(path)]
-    if benchmark:
-        require_benchmark(benchmark, sources)
+    _check_outputs(report, readings)
+    if lexicon and (corrupt is not None or random_strings):
+        raise ConfigError("--lexicon goes with neither --corrupt nor --random-strings; measure them one by one")
     for name in corrupt or ():
         checked(name, 1)
+    sources = opened_sets(data)
+    if benchmark:
+        require_benchmark(benchmark, sources)
     lexicons = [open_lexicons(source, lexicon) for source in sources] if lexicon else None
+    for note in notes(sources):
+        print(note, file=sys.stderr)
+    asked = {"lexicon": lexicon, "beam": str(beam or ""), "filter": "of SRN.pytorch" if legacy_filter else ""}
+    conditions = {name: value for name, value in asked.items() if value}
     with ExitStack() as stack:
         options = _Options(protocol, batch_size, beam, keeps if legacy_filter else None)
         models = _loaded(model or ("default",), beam, fresh, device, threads, stack)
@@ -105,19 +106,28 @@ def evaluate(
             found.language = _read_drawn(models, options, random_strings)
         if speed:
             found.speeds = [_timed(one, sources, batch_size, threads) for one in models]
-        for note in (*notes(sources), *_warnings(found.results[0], protocol)):
-            print(note, file=sys.stderr)
+        # Figures come first: what took an hour must not be lost to a disk that is full.
+        if legacy_filter and format == "table":
+            _show_legacy(found)
+        else:
+            _show(found, [one.recognizer.runtime.name for one in models], protocol, conditions, format)
+        _warn(found.results[0], protocol)
         if readings is not None:
             write_readings(readings, [result for row in found.results for result in row])
         if report is not None:
-            _write_report(report, found, sources, models, protocol)
-    if legacy_filter and format == "table":
-        _show_legacy(found)
-    else:
-        asked = {"lexicon": lexicon, "beam": str(beam or ""), "filter": "of SRN.pytorch" if legacy_filter else ""}
-        conditions = {name: value for name, value in asked.items() if value}
-        _show(found, [one.recognizer.runtime.name for one in models], protocol, conditions, format)
+            _write_report(report, found, sources, models, protocol, conditions)
     return FAILED if any(result.unreadable for row in found.results for result in row) else OK
+
+
+def _check_outputs(report: Path | None, readings: Path | None) -> None:
+    """Refuse what cannot be written before anything is read."""
+    from wildtext.files import check_writable
+
+    outputs = [out for out in (report, readings) if out is not None]
+    for out in outputs:
+        check_writable(out)
+    if len({out.resolve() for out in outputs}) < len(outputs):
+        raise ConfigError(f"--report and --readings both name {report}; give each a file of its own")
 
 
 @dataclass(frozen=True)
@@ -140,36 +150,44 @@ class _Model:
     cache: Cache
 
     def read(
-        self, source: LabelledSource, options: _Options, lexicons: Callable[[int], Lexicon] | None = None
+        self,
+        source: LabelledSource,
+        options: _Options,
+        lexicons: Callable[[int], Lexicon] | None = None,
+        progress: Progress | None = None,
     ) -> Result:
         from wildtext.evaluation.evaluator import evaluate as measure
 
-        with progress_bar(f"{self.name} reads {source.name}") as progress:
-            return measure(
-                self.recognizer,
-                source,
-                model=self.name,
-                cache=self.cache,
-                lexicons=lexicons,
-                progress=progress,
-                **vars(options),
-            )
+        return measure(
+            self.recognizer,
+            source,
+            model=self.name,
+            cache=self.cache,
+            lexicons=lexicons,
+            progress=progress,
+            **vars(options),
+        )
 
     def read_all(
         self,
         sources: Sequence[LabelledSource],
         options: _Options,
-        lexicons: Sequence[Callable[[int], Lexicon]] | None,
+        lexicons: Sequence[Callable[[int], Lexicon]] | None = None,
     ) -> list[Result]:
-        return [
-            self.read(source, options, lexicons[place] if lexicons else None) for place, source in enumerate(sources)
-        ]
+        results = []
+        for place, source in enumerate(sources):
+            with progress_bar(f"{self.name} reads {Path(source.name).name}") as progress:
+                results.append(self.read(source, options, lexicons[place] if lexicons else None, progress))
+        return results
 
     def read_corrupted(self, sources: Sequence[LabelledSource], options: _Options, names: Sequence[str]) -> Robustness:
         from wildtext.evaluation.robustness import robustness
         from wildtext.images.corruptions import CORRUPTIONS
 
-        return robustness(lambda source: self.read(source, options), sources, names or tuple(CORRUPTIONS))
+        with progress_bar(f"{self.name} reads corrupted images") as progress:
+            return robustness(
+                lambda source: self.read(source, options), sources, names or tuple(CORRUPTIONS), progress=progress
+            )
 
 
 @dataclass
@@ -183,19 +201,22 @@ class _Found:
 
 
 def _loaded(names: Sequence[str], beam: int, fresh: bool, device: str, threads: int, stack: ExitStack) -> list[_Model]:
+    from wildtext.data import short_paths
     from wildtext.evaluation.cache import Cache, readings_purpose
     from wildtext.inference.loading import load
     from wildtext.weights.catalogue import find
 
-    if repeated := [name for name, count in Counter(names).items() if count > 1]:
-        raise ConfigError(f"--model {repeated[0]} is given more than once")
+    found = [find(name, suffix=".onnx") for name in names]
+    for place, weights in enumerate(found):
+        if weights.resolve() in {other.resolve() for other in found[:place]}:
+            raise ConfigError(f"--model {names[place]} is given more than once")
     models = []
-    for name in names:
+    # Runs call their best bundle alike, so a path is told with its folder, and more where that is not enough.
+    shown = short_paths(names, least=2)
+    for name, title, weights in zip(names, shown, found, strict=True):
         recognizer = load(name, device=device, threads=threads)
-        weights = find(name, suffix=".onnx")
         cache = stack.enter_context(closing(Cache(readings_purpose(recognizer, weights, beam), fresh=fresh)))
-        # Runs call their best bundle alike, so the folder says more than the file.
-        models.append(_Model("/".join(Path(name).parts[-2:]), weights, recognizer, cache))
+        models.append(_Model(title if weights == Path(name) else name, weights, recognizer, cache))
     return models
 
 
@@ -204,7 +225,7 @@ def _read_drawn(models: Sequence[_Model], options: _Options, count: int) -> list
 
     with progress_bar("drawing words and random strings") as progress:
         words, strings = language_sets(count, progress=progress)
-    return [LanguageReliance(one.read(words, options), one.read(strings, options)) for one in models]
+    return [LanguageReliance(*one.read_all([words, strings], options)) for one in models]
 
 
 _TIMED = 64
@@ -222,21 +243,33 @@ def _timed(model: _Model, sources: Sequence[LabelledSource], batch_size: int, th
     return measure_speed(model.recognizer, images, path=model.weights, batch_size=batch_size, threads=threads)
 
 
-def _warnings(results: Sequence[Result], protocol: str) -> list[str]:
-    """What needs attention in images and labels, which are the same for all models."""
-    found = [f"counted as wrong: {message}" for result in results for message in result.unreadable]
-    return found + [
-        f"{result.data}: {result.metrics.empty} labels have no character of protocol {protocol}"
-        for result in results
-        if result.metrics.empty
-    ]
+_NAMED = 10
+"""Images that could not be read and are named; more of them would push the figures off the screen."""
+
+
+def _warn(results: Sequence[Result], protocol: str) -> None:
+    """Tell what needs attention in images and labels, which are the same for all models."""
+    unreadable = [message for result in results for message in result.unreadable]
+    for message in unreadable[:_NAMED]:
+        print(f"counted as wrong: {message}", file=sys.stderr)
+    if len(unreadable) > _NAMED:
+        print(f"counted as wrong: {len(unreadable) - _NAMED} more; --readings lists them all", file=sys.stderr)
+    for result in results:
+        if empty := result.metrics.empty:
+            what = "label has" if empty == 1 else "labels have"
+            print(f"{result.data}: {empty} {what} no character of protocol {protocol}", file=sys.stderr)
 
 
 def _write_report(
-    out: Path, found: _Found, sources: Sequence[LabelledSource], models: Sequence[_Model], protocol: str
+    out: Path,
+    found: _Found,
+    sources: Sequence[LabelledSource],
+    models: Sequence[_Model],
+    protocol: str,
+    conditions: Mapping[str, str],
 ) -> None:
-    from wildtext.evaluation.cache import Cache
-    from wildtext.evaluation.properties import measured_properties, properties_purpose
+    from wildtext.evaluation.cache import Cache, properties_purpose
+    from wildtext.evaluation.properties import measured_properties
     from wildtext.evaluation.report import write_report
 
     properties: list[list[Properties | None]] = []
@@ -253,8 +286,9 @@ def _write_report(
         protocol=protocol,
         properties=properties,
         speeds=found.speeds,
-        robustness={one.model: one for one in found.robustness} or None,
+        robustness=found.robustness,
         language=found.language,
+        conditions=conditions,
         command=shlex.join(["wildtext", *sys.argv[1:]]),
     )
     print(f"report: {out}", file=sys.stderr)
@@ -272,14 +306,27 @@ def _show(found: _Found, runtimes: Sequence[str], protocol: str, conditions: Map
     from wildtext.evaluation.results import Summary, as_json
     from wildtext.evaluation.tables import as_latex, as_markdown, print_table
 
-    speeds = zip(found.results, found.speeds, strict=False)
-    extras = {
-        "speed": [{"model": results[0].model, **one.to_dict()} for results, one in speeds],
-        "robustness": [row for one in found.robustness for row in one.records()],
+    models = [results[0].model for results in found.results]
+    speeds = list(zip(models, found.speeds, strict=False))
+    figures = {name: None for _, one in speeds for name, _ in one.rows()}
+    tables = {
+        "speed and size": [{"": name, **{model: dict(one.rows())[name] for model, one in speeds}} for name in figures],
+        "accuracy by strength of corruption, in percent": [row for one in found.robustness for row in one.records()],
+        "accuracy of words and of random strings that look the same, in percent": [one.row() for one in found.language],
+    }
+    lists = {
+        "speed": [{"model": model, **one.to_dict()} for model, one in speeds],
+        "robustness": [row for one in found.robustness for row in one.counts()],
         "language": [one.record() for one in found.language],
     }
-    measured = {title: rows for title, rows in extras.items() if rows}
-    summary = Summary(found.results, protocol, runtimes, conditions, measured)
+    summary = Summary(
+        found.results,
+        protocol,
+        runtimes,
+        conditions,
+        {title: rows for title, rows in tables.items() if rows},
+        {name: rows for name, rows in lists.items() if rows},
+    )
     if form == "table":
         print_table(summary)
     else:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from wildtext.errors import ConfigError
 
 if TYPE_CHECKING:
+    from wildtext.data import LabelledSource
     from wildtext.data.writer import WriteReport
 
 OK, FAILED, UNUSABLE = 0, 1, 2
@@ -33,6 +35,27 @@ def parse_switches(options: Iterable[str]) -> dict[str, Any]:
         except ValueError:
             choices[name] = value
     return choices
+
+
+def opened_sets(data: Sequence[str]) -> list[LabelledSource]:
+    """The data sets that options name, each of them once.
+
+    Raises:
+        ConfigError: none is named, or one twice.
+        DataError: one cannot be opened.
+    """
+    from wildtext.data import open_sets
+
+    if not data:
+        raise ConfigError("--data needs at least one source of labelled images")
+    sources = [source for path in data for source in open_sets(path)]
+    known: set[str] = set()
+    for source in sources:
+        place = os.path.realpath(source.name)
+        if place in known:
+            raise ConfigError(f"{source.name} is named twice by --data; its images would count twice")
+        known.add(place)
+    return sources
 
 
 @contextmanager

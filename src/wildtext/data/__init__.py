@@ -14,7 +14,16 @@ from wildtext.data.source import LabelledSource, Source
 from wildtext.errors import DataError
 from wildtext.images.listing import SUFFIXES
 
-__all__ = ["ConcatSource", "LabelledSource", "LmdbSource", "Source", "open_sets", "open_source", "short_names"]
+__all__ = [
+    "ConcatSource",
+    "LabelledSource",
+    "LmdbSource",
+    "Source",
+    "open_sets",
+    "open_source",
+    "short_names",
+    "short_paths",
+]
 
 
 def open_source(path: Path | str) -> LabelledSource:
@@ -63,13 +72,23 @@ def open_sets(path: Path | str) -> list[LabelledSource]:
 
 def short_names(sources: Sequence[LabelledSource]) -> list[str]:
     """Names of sources without more folders than it takes to tell them apart."""
-    paths = [Path(os.path.abspath(source.name)).parts for source in sources]
-    for parts in range(1, max(map(len, paths), default=0) + 1):
-        names = ["/".join(path[-parts:]) for path in paths]
+    return short_paths([source.name for source in sources])
+
+
+def short_paths(paths: Sequence[str], *, least: int = 1) -> list[str]:
+    """Paths without more folders than it takes to tell them apart.
+
+    Args:
+        paths: of files or folders.
+        least: parts that are left at least, the last one included.
+    """
+    parts = [Path(os.path.abspath(path)).parts for path in paths]
+    for count in range(least, max(map(len, parts), default=0) + 1):
+        names = ["/".join(path[-count:]) for path in parts]
         if len(set(names)) == len(names):
             return names
-    # The same source several times, e.g. all of it and what is held out.
-    return [f"{path[-1]} ({number})" for number, path in enumerate(paths, start=1)]
+    # The same one several times, e.g. all of a source and what is held out of it.
+    return [f"{path[-1]} ({number})" for number, path in enumerate(parts, start=1)]
 
 
 def _open_folder(folder: Path) -> LabelledSource:

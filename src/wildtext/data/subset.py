@@ -16,8 +16,11 @@ Items = TypeVar("Items", bound="Sequence[Any] | NDArray[np.int64]")
 
 
 def spread(items: Items, most: int) -> Items:
-    """All items, or at most so many at even distances."""
-    return cast(Items, items[:: max(-(-len(items) // most), 1)])
+    """All items, or so many at even distances, the first and the last among them."""
+    if len(items) <= most:
+        return items
+    places = np.linspace(0, len(items) - 1, most).round().astype(int)
+    return cast(Items, items[places] if isinstance(items, np.ndarray) else [items[place] for place in places])
 
 
 class Subset:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sqlite3
 import sys
 import time
@@ -13,6 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import PIL
+
 import wildtext
 from wildtext.inference.recognizer import Recognizer
 from wildtext.types import Alternative, Character, Prediction
@@ -20,8 +24,11 @@ from wildtext.types import Alternative, Character, Prediction
 _KEPT = 30 * 24 * 3600
 """Seconds after which a file that nobody opened is removed."""
 
-_READING_ROOMS = ("charset.py", "images", "codecs", "models", "inference")
-"""What a reading depends on, beside the model and the image."""
+_OWN = re.compile(r"(readings|properties)-[0-9a-f]{24}\.sqlite")
+"""Names of our files; whatever else lies in the folder is not ours to remove."""
+
+_READING_ROOMS = ("charset.py", "images", "codecs", "models", "inference", "weights/bundle.py")
+"""Code that a reading depends on, beside the model and the image."""
 
 
 class Cache:
@@ -33,12 +40,14 @@ class Cache:
     Args:
         purpose: what the values depend on beside the image; each has a file of its own.
         folder: where the files are; None takes `cache_folder()`.
-        fresh: whether to forget what is kept there.
+        fresh: whether to give nothing that was kept before; what is put replaces it.
     """
 
     def __init__(self, purpose: str, folder: Path | None = None, *, fresh: bool = False):
         folder = cache_folder() if folder is None else folder
         self._path = folder / f"{purpose}.sqlite"
+        self._hidden = fresh
+        self._own: set[bytes] = set()
         self._connection: sqlite3.Connection | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -47,9 +56,6 @@ class Cache:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.execute("CREATE TABLE IF NOT EXISTS kept (key BLOB PRIMARY KEY, value TEXT) WITHOUT ROWID")
-            if fresh:
-                with self._connection:
-                    self._connection.execute("DELETE FROM kept")
             os.utime(self._path)
         except (OSError, sqlite3.Error) as error:
             self._give_up(error)
@@ -61,6 +67,8 @@ class Cache:
             return found
         try:
             for key in keys:
+                if self._hidden and key not in self._own:
+                    continue
                 if row := self._connection.execute("SELECT value FROM kept WHERE key = ?", (key,)).fetchone():
                     found[key] = json.loads(row[0])
         except (sqlite3.Error, ValueError) as error:
@@ -75,6 +83,8 @@ class Cache:
         try:
             with self._connection:
                 self._connection.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?)", rows)
+            if self._hidden:
+                self._own.update(values)
         except sqlite3.Error as error:
             self._give_up(error)
 
@@ -86,7 +96,7 @@ class Cache:
 
     def _give_up(self, error: Exception) -> None:
         print(
-            f"wildtext: readings are not kept for the next call, since {self._path} cannot be used ({error}); remove "
+            f"wildtext: nothing is kept for the next call, since {self._path} cannot be used ({error}); remove "
             f"it, or name another folder in WILDTEXT_CACHE",
             file=sys.stderr,
         )
@@ -116,19 +126,28 @@ def readings_purpose(recognizer: Recognizer, weights: Path, beam: int) -> str:
     with weights.open("rb") as file:
         while block := file.read(1 << 20):
             state.update(block)
-    state.update(json.dumps([recognizer.runtime.name, beam, wildtext.__version__]).encode())
-    state.update(code_digest(_READING_ROOMS))
-    return f"readings-{state.hexdigest()[:24]}"
+    state.update(json.dumps([recognizer.runtime.name, beam]).encode())
+    return _purpose("readings", state.digest() + code_digest(_READING_ROOMS))
+
+
+def properties_purpose() -> str:
+    """A name for all that properties of images depend on: the code that measures them."""
+    return _purpose("properties", code_digest(("images", "evaluation/properties.py")))
+
+
+def _purpose(kind: str, state: bytes) -> str:
+    return f"{kind}-{hashlib.sha256(state).hexdigest()[:24]}"
 
 
 def code_digest(rooms: Iterable[str]) -> bytes:
-    """A digest of modules or packages of wildtext, given by their names within it: other code, other digest."""
-    state = hashlib.sha256()
+    """A digest of files or folders of wildtext, given by their names within it, and of the libraries that they use."""
+    state = hashlib.sha256(f"{wildtext.__version__} {np.__version__} {PIL.__version__}".encode())
     root = Path(wildtext.__file__).parent
     for room in rooms:
-        files = sorted((root / room).rglob("*.py")) if (root / room).is_dir() else [root / room]
+        files = sorted((root / room).rglob("*")) if (root / room).is_dir() else [root / room]
         for file in files:
-            state.update(file.read_bytes())
+            if file.is_file() and file.suffix != ".pyc":
+                state.update(file.read_bytes())
     return state.digest()
 
 
@@ -160,6 +179,6 @@ def _remove_old(folder: Path) -> None:
     oldest = time.time() - _KEPT
     for path in folder.glob("*.sqlite"):
         with suppress(OSError):
-            if path.stat().st_mtime < oldest:
-                for file in folder.glob(f"{path.name}*"):
-                    file.unlink()
+            if _OWN.fullmatch(path.name) and path.stat().st_mtime < oldest:
+                for ending in ("", "-wal", "-shm"):
+                    path.with_name(path.name + ending).unlink(missing_ok=True)

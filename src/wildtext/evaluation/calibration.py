@@ -44,8 +44,8 @@ class Quality:
 
     Attributes:
         images: that could be read.
-        accuracy: share that is right, in [0, 1].
-        interval: its 95 % Wilson interval.
+        accuracy: how many of them are right, in percent.
+        interval: its 95 % Wilson interval, in percent.
         confidence: the mean, in [0, 1].
         calibration_error: see `wildtext.evaluation.metrics.expected_calibration_error`.
         likelihood_loss: mean negative log-likelihood of being right or wrong, in nats.
@@ -65,10 +65,11 @@ class Quality:
     @classmethod
     def of(cls, confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> Quality:
         """Of readings (N,), at least one."""
+        low, high = wilson_interval(int(correct.sum()), len(correct))
         return cls(
             images=len(correct),
-            accuracy=float(correct.mean()),
-            interval=wilson_interval(int(correct.sum()), len(correct)),
+            accuracy=100 * float(correct.mean()),
+            interval=(100 * low, 100 * high),
             confidence=float(confidence.mean()),
             calibration_error=expected_calibration_error(confidence, correct),
             likelihood_loss=float(_likelihood_loss(confidence, correct)),
@@ -78,7 +79,7 @@ class Quality:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class BeforeAfter:
     """Some images before and after calibration.
 
     Attributes:
@@ -111,8 +112,8 @@ class Calibration:
     before: float
     halves: tuple[float, float]
     protocol: str
-    sets: tuple[Comparison, ...]
-    pooled: Comparison
+    sets: tuple[BeforeAfter, ...]
+    pooled: BeforeAfter
     unreadable: tuple[str, ...]
 
     @property
@@ -137,7 +138,7 @@ class Calibration:
         if self.pooled.after.accuracy < self.pooled.before.accuracy:
             found.append(
                 "with the temperature another head or orientation wins for some images: the accuracy falls from "
-                f"{self.pooled.before.accuracy:.2%} to {self.pooled.after.accuracy:.2%}"
+                f"{self.pooled.before.accuracy:.2f} % to {self.pooled.after.accuracy:.2f} %"
             )
         if self.improves and self.pooled.after.calibration_error > self.pooled.before.calibration_error:
             found.append("the likelihood gets better, the calibration error does not; see the bins")
@@ -199,9 +200,9 @@ def fit_temperature(
     if not np.array_equal(judged.source, tried.source):
         raise DataError("the images changed while they were read; leave them alone, and start again")
 
-    def compare(data: str, rows: NDArray[np.bool_]) -> Comparison:
+    def compare(data: str, rows: NDArray[np.bool_]) -> BeforeAfter:
         before, after = (Quality.of(one.confidence[rows, 0], one.correct[rows, 0]) for one in (tried, judged))
-        return Comparison(data, before, after)
+        return BeforeAfter(data, before, after)
 
     everything = np.ones(len(second), bool)
     by_source = [(name, tried.source == number) for number, name in enumerate(short_names(sources))]

@@ -67,10 +67,20 @@ class Comparison:
         return mcnemar(self.only_first, self.only_model)
 
 
+def pooled_sets(results: Sequence[Result]) -> list[int]:
+    """Numbers of the data sets that `POOLED` is made of; images that published sets share count once, see `distinct`.
+
+    Args:
+        results: of one model.
+    """
+    kept, _ = distinct(results)
+    return [number for number, result in enumerate(results) if any(result is one for one in kept)]
+
+
 def compare(results: Sequence[Sequence[Result]]) -> list[Comparison]:
     """Compare every model with the first one, on each data set and, where there are several, on all of them.
 
-    For all of them, images that several published sets share count once, see `wildtext.evaluation.benchmarks.distinct`.
+    All of them are those of `pooled_sets`.
 
     Args:
         results: by model, then by data set.
@@ -86,9 +96,9 @@ def compare(results: Sequence[Sequence[Result]]) -> list[Comparison]:
         _check(first, other)
     comparisons = [_compare(one.data, [one], [other[place]]) for place, one in enumerate(first) for other in others]
     if len(first) > 1:
-        kept = distinct(first)[0]
-        places = [place for place, result in enumerate(first) if any(result is one for one in kept)]
-        comparisons += [_compare(POOLED, kept, [other[place] for place in places]) for other in others]
+        kept = pooled_sets(first)
+        pooled = [[row[number] for number in kept] for row in results]
+        comparisons += [_compare(POOLED, pooled[0], other) for other in pooled[1:]]
     return comparisons
 
 

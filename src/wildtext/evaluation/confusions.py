@@ -11,8 +11,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
 from wildtext.evaluation.readings import Judged
@@ -58,17 +56,6 @@ class CharacterCount:
     left_out: int
     mistaken: int
     inserted: int
-
-    @property
-    def recall(self) -> float:
-        """Share of its occurrences that were read, in [0, 1]; NaN where labels have none."""
-        return self.matched / self.occurrences if self.occurrences else float("nan")
-
-    @property
-    def precision(self) -> float:
-        """Share of the times it was read that it is there, in [0, 1]; NaN where it was never read."""
-        read = self.matched + self.mistaken + self.inserted
-        return self.matched / read if read else float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,26 +124,6 @@ class Confusions:
     def edits(self) -> int:
         """All three together: the sum of `Judged.edits` over the images."""
         return self.substitutions + self.deletions + self.insertions
-
-    def matrix(self, characters: Sequence[str]) -> NDArray[np.int64]:
-        """How often characters were read as which.
-
-        Args:
-            characters: K of them, each once; the others are left out of the matrix.
-
-        Returns:
-            (K + 1, K + 1): a row for each character of labels, a column for what was read; the last row counts what was
-            read where there is nothing, the last column what was left out.
-        """
-        places = {character: place for place, character in enumerate([*characters, ""])}
-        counts = np.zeros((len(places), len(places)), np.int64)
-        for one in self.characters:
-            if one.character in places:
-                counts[places[one.character], places[one.character]] = one.matched
-        for pair in self.pairs:
-            if pair.truth in places and pair.read in places:
-                counts[places[pair.truth], places[pair.read]] = pair.count
-        return counts
 
     def most_confused(self, count: int) -> list[str]:
         """The characters that take part in most substitutions, in code point order: the ones worth a matrix.
@@ -266,18 +233,19 @@ class CaseConfusions:
     It means something where labels and model both know case.
 
     Attributes:
-        letters: of labels that have a case and were read, in either case.
-        lowered: capitals that were read as small letters.
-        raised: small letters that were read as capitals.
+        letters: how many letters of labels were read, in either case; what has no case is left out.
         words: images that the protocol counts as right and where only the case of letters is not that of the label.
         pairs: the letters, the most frequent first; rates are over the occurrences that were read in either case.
     """
 
     letters: int
-    lowered: int
-    raised: int
     words: int
     pairs: tuple[Confusion, ...]
+
+    @property
+    def count(self) -> int:
+        """How many of the letters were read in the wrong case."""
+        return sum(pair.count for pair in self.pairs)
 
 
 def case_confusions(judged: Sequence[Judged]) -> CaseConfusions:
@@ -296,13 +264,7 @@ def case_confusions(judged: Sequence[Judged]) -> CaseConfusions:
             if before != after:
                 pairs[before, after] += 1
                 places[before, after][place] = None
-    return CaseConfusions(
-        letters.total(),
-        sum(count for (truth, _), count in pairs.items() if truth != truth.lower()),
-        sum(count for (truth, _), count in pairs.items() if truth == truth.lower()),
-        words,
-        _ranked(pairs, letters, places),
-    )
+    return CaseConfusions(letters.total(), words, _ranked(pairs, letters, places))
 
 
 def _matched(truth: str, text: str) -> list[tuple[str, str]]:

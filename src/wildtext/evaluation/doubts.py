@@ -13,6 +13,7 @@ from rapidfuzz.distance import OSA
 
 from wildtext.evaluation.metrics import similarity
 from wildtext.evaluation.readings import Judged
+from wildtext.evaluation.wording import counted
 
 SURE = 0.9
 """Confidence from which a single model is believed against a label."""
@@ -42,14 +43,12 @@ class Doubt:
         place: of the image.
         text: what was read instead, as the protocol compares it.
         confidence: the least of the models that read it, in [0, 1].
-        agreeing: numbers of these models.
         reason: what speaks against the label, as a phrase for people.
     """
 
     place: int
     text: str
     confidence: float
-    agreeing: tuple[int, ...]
     reason: str
 
 
@@ -75,7 +74,7 @@ def confidently_wrong(judged: Sequence[Judged], count: int) -> list[Case]:
     wrong = [(place, one) for place, one in _decoded(judged) if not one.correct]
     wrong.sort(key=lambda pair: -pair[1].confidence)
     return [
-        Case(place, f"wrong with confidence {one.confidence:.2f}, {_counted(one.edits, 'edit')}")
+        Case(place, f"wrong with confidence {one.confidence:.2f}, {counted(one.edits, 'edit')}")
         for place, one in wrong[:count]
     ]
 
@@ -85,7 +84,7 @@ def worst(judged: Sequence[Judged], count: int) -> list[Case]:
     wrong = [(place, one) for place, one in _decoded(judged) if not one.correct]
     wrong.sort(key=lambda pair: (similarity(pair[1].text, pair[1].truth), -pair[1].edits))
     return [
-        Case(place, f"{_counted(one.edits, 'edit')} in {_counted(max(len(one.text), len(one.truth)), 'character')}")
+        Case(place, f"{counted(one.edits, 'edit')} in {counted(max(len(one.text), len(one.truth)), 'character')}")
         for place, one in wrong[:count]
     ]
 
@@ -148,7 +147,7 @@ def _doubts_of_one(judged: Sequence[Judged]) -> Iterator[Doubt]:
             continue
         signs = []
         if labels[one.text]:
-            signs.append(f"which is the label of {_counted(labels[one.text], 'other image')}")
+            signs.append(f"which is the label of {counted(labels[one.text], 'other image')}")
         if one.truth in one.text or one.text in one.truth:
             signs.append("which has the label in it" if one.truth in one.text else "which is in the label")
         # Optimal string alignment takes a swap of neighbours for one edit, Levenshtein for two.
@@ -156,19 +155,18 @@ def _doubts_of_one(judged: Sequence[Judged]) -> Iterator[Doubt]:
             signs.append("which is one edit away" if one.edits == 1 else "which has two characters swapped")
         if signs:
             reason = f"read with confidence {one.confidence:.2f} as “{one.text}”, {' and '.join(signs)}"
-            yield Doubt(place, one.text, one.confidence, (0,), reason)
+            yield Doubt(place, one.text, one.confidence, reason)
 
 
 def _shared_doubt(place: int, row: Sequence[Judged]) -> Doubt | None:
     """What several models have against the label of one image."""
     text, votes = Counter(one.text for one in row).most_common(1)[0]
     needed = len(row) if len(row) < 3 else len(row) - 1
-    agreeing = tuple(number for number, one in enumerate(row) if one.text == text)
-    least = min(row[number].confidence for number in agreeing)
+    least = min(one.confidence for one in row if one.text == text)
     if not text or votes < needed or least < AGREED or any(one.correct for one in row):
         return None
     reason = f"{votes} of {len(row)} models read “{text}”, with confidence {least:.2f} or more"
-    return Doubt(place, text, least, agreeing, reason)
+    return Doubt(place, text, least, reason)
 
 
 def _decoded(judged: Iterable[Judged]) -> Iterator[tuple[int, Judged]]:
@@ -181,7 +179,3 @@ def _rows(models: Sequence[Sequence[Judged]]) -> Iterator[tuple[int, tuple[Judge
     for place, row in enumerate(zip(*models, strict=True)):
         if all(one.reading.prediction is not None for one in row):
             yield place, row
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from wildtext.codecs import Lexicon
 from wildtext.data.source import LabelledSource, Progress, texts
-from wildtext.errors import DataError, ImageError, SampleError
+from wildtext.errors import ConfigError, DataError, ImageError, SampleError
 from wildtext.evaluation.cache import Cache, content_key, from_json, to_json
 from wildtext.evaluation.metrics import Metrics, comparable, measure
 from wildtext.evaluation.readings import Judged, Reading, judge
@@ -78,25 +78,27 @@ def evaluate(
         progress: is told after each image.
 
     Raises:
+        ConfigError: `batch_size` is below 1, there is no such protocol, or nothing that a beam could search.
         DataError: the source is empty, or no sample of it counts.
     """
+    if batch_size < 1:
+        raise ConfigError(f"batch_size must be at least 1, not {batch_size}")
     if source.size == 0:
         raise DataError(f"{source.name} has no samples to evaluate")
     shared = comparable(protocol, recognizer.bundle.charset)
-    began, fresh, readings = time.perf_counter(), 0, []
+    fresh, seconds, readings = 0, 0.0, []
     labels = list(texts(source))
     chosen = [index for index, text in enumerate(labels) if keeps is None or (isinstance(text, str) and keeps(text))]
     if not chosen:
         raise DataError(f"{source.name}: the filter leaves none of its {source.size} samples")
     for start in range(0, len(chosen), batch_size):
         chunk = chosen[start : start + batch_size]
-        found, new = _read(recognizer, source, chunk, None if lexicons else cache, lexicons, beam)
-        fresh += new
+        found, new, took = _read(recognizer, source, chunk, None if lexicons else cache, lexicons, beam)
+        fresh, seconds = fresh + new, seconds + took
         for index in chunk:
             readings.append(_reading(index, source.where(index), labels[index], found[index]))
             if progress is not None:
                 progress(len(readings), len(chosen))
-    seconds = time.perf_counter() - began
     return Result(model, source.name, judge(readings, shared), fresh, seconds)
 
 
@@ -113,8 +115,8 @@ def _read(
     cache: Cache | None,
     lexicons: Callable[[int], Lexicon] | None,
     beam: int,
-) -> tuple[dict[int, Prediction | str], int]:
-    """What is read in samples, or why nothing can be, and how many of them were read now."""
+) -> tuple[dict[int, Prediction | str], int, float]:
+    """What is read in samples, or why nothing can be; how many of them were read now, and the seconds it took."""
     contents: dict[int, bytes] = {}
     results: dict[int, Prediction | str] = {}
     for index in indices:
@@ -126,13 +128,15 @@ def _read(
     kept = cache.get(keys.values()) if cache else {}
     results |= {index: from_json(kept[key]) for index, key in keys.items() if key in kept}
     missing = [index for index in contents if index not in results]
+    began = time.perf_counter()
     observed = recognizer.observe((contents[index] for index in missing), batch_size=len(indices))
     for index, seen in zip(missing, observed, strict=True):
         if isinstance(seen, ImageError):
             results[index] = f"{source.where(index)}: {seen}"
         else:
             results[index] = recognizer.decode(seen, lexicon=lexicons(index) if lexicons else None, beam=beam)
+    seconds = time.perf_counter() - began
     if cache:
         new = {index: results[index] for index in missing}
         cache.put({keys[index]: to_json(value) for index, value in new.items() if isinstance(value, Prediction)})
-    return results, len(missing)
+    return results, len(missing), seconds

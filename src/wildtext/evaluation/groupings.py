@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from wildtext.evaluation.properties import Properties
 from wildtext.evaluation.readings import Judged
+from wildtext.evaluation.wording import counted
 
 UNKNOWN = "unknown"
 """Name of the bin of images of which something cannot be told."""
@@ -83,7 +84,7 @@ def _length(count: int) -> str:
     first = 0
     for last in _LENGTHS:
         if count <= last:
-            return f"{last} character{'' if last == 1 else 's'}" if first == last else f"{first} to {last} characters"
+            return counted(last, "character") if first == last else f"{first} to {last} characters"
         first = last + 1
     return f"{first} characters or more"
 

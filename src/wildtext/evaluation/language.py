@@ -16,7 +16,7 @@ from wildtext.images.encode import encode_png
 from wildtext.types import Floats, Sample
 
 PAIRS = 1000
-"""Drawn by default, in a quarter of a minute: enough to tell 90 from 93 %."""
+"""Drawn by default, in about half a minute: enough to tell 90 from 93 %."""
 
 
 class DrawnSource:
@@ -63,8 +63,8 @@ def language_sets(
     """Draw words of the lexicon, and as many random strings that look the same.
 
     Sample i of both sets has the same font, layout, paint, light and camera, the same number of letters, and capitals
-    at the same places. Letters of the strings are as frequent as in all the words together, so that order alone makes
-    the difference; none of the strings is a word of the lexicon.
+    at the same places. Letters of the strings are as frequent as in all the words together, and as many are doubled as
+    in the word, so that their order makes the difference; none of the strings is a word of the lexicon.
 
     Args:
         count: samples of each set.
@@ -133,13 +133,32 @@ class LanguageReliance:
         return pairs.count((False, True)), pairs.count((True, False))
 
     def record(self) -> dict[str, Any]:
-        """A row as `wildtext.evaluation.results.Summary.extras` takes it, with intervals from ``low`` to ``high``."""
-        accuracies = {"words": self.words.metrics, "random strings": self.strings.metrics}
-        told = {name: (metrics.accuracy, *metrics.interval) for name, metrics in accuracies.items()}
-        told["difference"] = (self.difference, *self.interval)
-        figures = {
-            f"{name}{end}": value
-            for name, values in told.items()
-            for end, value in zip(("", " low", " high"), values, strict=True)
+        """The figures, for programs; accuracies, their intervals and the difference in percent."""
+        words, strings = self.words.metrics, self.strings.metrics
+        return {
+            "model": self.words.model,
+            "images": words.images,
+            "words": words.accuracy,
+            "words_interval": words.interval,
+            "random_strings": strings.accuracy,
+            "random_strings_interval": strings.interval,
+            "difference": self.difference,
+            "difference_interval": self.interval,
+            "p_value": self.p_value,
         }
-        return {"model": self.words.model, "images": len(self.words.judged), **figures, "p": self.p_value}
+
+    def row(self) -> dict[str, Any]:
+        """The same for people."""
+        words, strings = self.words.metrics, self.strings.metrics
+        return {
+            "model": self.words.model,
+            "images": words.images,
+            "words": _told(words.accuracy, words.interval),
+            "random strings": _told(strings.accuracy, strings.interval),
+            "difference": _told(self.difference, self.interval),
+            "p": f"{self.p_value:.2g}",
+        }
+
+
+def _told(value: float, interval: tuple[float, float]) -> str:
+    return f"{value:.2f} ({interval[0]:.2f} to {interval[1]:.2f})"

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
-from wildtext.charset import Charset
+from wildtext.charset import STANDARD, Charset
+from wildtext.errors import ConfigError
 from wildtext.evaluation.readings import Judged
 from wildtext.evaluation.statistics import wilson_interval
 
@@ -101,11 +102,16 @@ def comparable(protocol: str, charset: Charset) -> Callable[[str], str]:
             keeps all but the blanks at either end, in Unicode's form NFC, as other scripts need it; ``own`` brings
             texts to the form that the model was taught, e.g. without case where it cannot write it, and keeps all else.
         charset: of the model.
+
+    Raises:
+        ConfigError: there is no such protocol.
     """
     if protocol == "all":
         return lambda text: unicodedata.normalize("NFC", text).strip()
     if protocol == "own":
         return lambda text: charset.normalize(text).strip()
+    if protocol not in STANDARD:
+        raise ConfigError(f"there is no protocol {protocol!r}; known are {', '.join(STANDARD)}, all and own")
     return Charset.named(protocol).restrict
 
 

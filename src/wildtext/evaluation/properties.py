@@ -13,8 +13,9 @@ from PIL import Image as pillow
 
 from wildtext.data.source import LabelledSource, Progress
 from wildtext.errors import ImageError, SampleError
-from wildtext.evaluation.cache import Cache, code_digest, content_key
+from wildtext.evaluation.cache import Cache, content_key
 from wildtext.images import decode
+from wildtext.images.brightness import split_level
 from wildtext.types import Image
 
 _LEVELS = 8
@@ -95,16 +96,11 @@ def _contrast(counts: NDArray[np.intp]) -> float:
     Args:
         counts: (256,) pixels of each brightness.
     """
-    levels = np.arange(256)
-    dark, sums = counts.cumsum(), (counts * levels).cumsum()
-    bright = dark[-1] - dark
-    # A threshold leaves pixels on both sides, or it is none.
-    inside = (dark > 0) & (bright > 0)
-    if not inside.any():
+    levels, dark = np.arange(256), np.arange(256) <= split_level(counts)
+    if not counts[~dark].any():
         return 0.0
-    distance = (sums[-1] - sums[inside]) / bright[inside] - sums[inside] / dark[inside]
-    between = dark[inside] * bright[inside] * distance**2
-    return float(distance[between.argmax()] / 255)
+    means = (float(np.average(levels[part], weights=counts[part])) for part in (~dark, dark))
+    return (next(means) - next(means)) / 255
 
 
 def _spread(counts: NDArray[np.intp]) -> int:
@@ -217,8 +213,3 @@ def measured_properties(
         if progress is not None:
             progress(len(found), len(indices))
     return found
-
-
-def properties_purpose() -> str:
-    """The name of the cache of properties, which depend on the code that measures them alone."""
-    return f"properties-{code_digest(('images', 'evaluation/properties.py')).hex()[:24]}"

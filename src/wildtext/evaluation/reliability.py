@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from wildtext.evaluation.metrics import BINS, confidence_bins, expected_calibration_error
 from wildtext.evaluation.readings import Judged
-from wildtext.evaluation.statistics import wilson_interval
+from wildtext.evaluation.statistics import percent_interval
 
 TARGETS = (0.99, 0.98, 0.95)
 """Shares of right readings for which a threshold of the confidence is told."""
 
 POINTS = 200
-"""Of the risk-coverage curve, at most: as many as a drawing can show."""
+"""The risk-coverage curve has at most so many, which is as many as a drawing can show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,9 @@ def reliability_bins(confidence: NDArray[np.float64], correct: NDArray[np.bool_]
         inside = places == place
         images, right = int(inside.sum()), int(correct[inside].sum())
         mean = float(confidence[inside].mean())
-        bins.append(Bin(float(place / BINS), float((place + 1) / BINS), images, right, mean, _percent(right, images)))
+        bins.append(
+            Bin(float(place / BINS), float((place + 1) / BINS), images, right, mean, percent_interval(right, images))
+        )
     return tuple(bins)
 
 
@@ -153,7 +155,7 @@ class _Cuts:
 
     def __getitem__(self, place: int) -> Cut:
         kept, right = int(self.kept[place]), int(self.right[place])
-        return Cut(float(self.least[place]), kept, right, kept / int(self.kept[-1]), _percent(right, kept))
+        return Cut(float(self.least[place]), kept, right, kept / int(self.kept[-1]), percent_interval(right, kept))
 
     def widest(self, target: float) -> int | None:
         """The cut that keeps most of those with at least this share of right readings; None if there is none."""
@@ -169,8 +171,3 @@ class _Cuts:
         """See `Reliability`."""
         weight = np.diff(self.kept, prepend=0)
         return float((weight * (1 - self.right / self.kept)).sum() / self.kept[-1])
-
-
-def _percent(correct: int, images: int) -> tuple[float, float]:
-    low, high = wilson_interval(correct, images)
-    return 100 * low, 100 * high

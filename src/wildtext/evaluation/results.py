@@ -9,11 +9,11 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
-from wildtext.evaluation.benchmarks import Total, distinct, recognise, totals
-from wildtext.evaluation.comparison import POOLED, Comparison, compare
+from wildtext.data import short_paths
+from wildtext.evaluation.benchmarks import Total, recognise, totals
+from wildtext.evaluation.comparison import POOLED, Comparison, compare, pooled_sets
 from wildtext.evaluation.evaluator import Result
 from wildtext.evaluation.metrics import covered
-from wildtext.evaluation.published import PUBLISHED
 
 Records = Sequence[Mapping[str, Any]]
 """Plain values by name, row by row."""
@@ -28,36 +28,61 @@ class Summary:
         protocol: what counted as the same text.
         runtimes: what ran each model.
         conditions: what else the figures depend on, by name, e.g. the lexicon that readings were taken from.
-        extras: further tables by title, e.g. of speed; their values are finite numbers, texts or None.
-        published: whether figures of others are shown too.
+        tables: further tables by title, e.g. of speed, for people; their values are numbers, texts or None.
+        lists: the same figures by name, for programs; their numbers are finite.
     """
 
     results: Sequence[Sequence[Result]]
     protocol: str
     runtimes: Sequence[str]
     conditions: Mapping[str, str] = field(default_factory=dict)
-    extras: Mapping[str, Records] = field(default_factory=dict)
-    published: bool = False
+    tables: Mapping[str, Records] = field(default_factory=dict)
+    lists: Mapping[str, Records] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def models(self) -> list[str]:
         """Names of the models."""
         return [results[0].model for results in self.results]
+
+    @cached_property
+    def sets(self) -> list[str]:
+        """Names of the data sets: of the published set that one is, or else as short as tells them apart."""
+        short = short_paths([result.data for result in self.results[0]])
+        known = [recognise(result.data, len(result.judged)) for result in self.results[0]]
+        names = [one.name if one else name for one, name in zip(known, short, strict=True)]
+        return names if len(set(names)) == len(names) else short
 
     @property
     def rules(self) -> str:
         """Protocol and conditions in words."""
         return ", ".join([f"protocol {self.protocol}", *(f"{name} {value}" for name, value in self.conditions.items())])
 
+    @property
+    def caution(self) -> str:
+        """Why these figures must not be compared with published ones; empty where they may."""
+        if self.protocol == "36" and not self.conditions:
+            return ""
+        return (
+            f"Figures for {self.rules} cannot be compared with published ones, which are for protocol 36, free reading "
+            "and all images."
+        )
+
     @cached_property
-    def left_out(self) -> list[Result]:
-        """What does not count in `pooled`, since other data sets hold its images too."""
-        return distinct(self.results[0])[1]
+    def kept(self) -> list[int]:
+        """Numbers of the data sets that count in `pooled`; others hold the images of those that do not."""
+        return pooled_sets(self.results[0])
+
+    @property
+    def left_out(self) -> list[int]:
+        """Numbers of the data sets that do not."""
+        return [number for number in range(len(self.results[0])) if number not in self.kept]
 
     @cached_property
     def pooled(self) -> list[Result]:
         """Of each model all data sets as one, every image counting the same and once; of one data set, that set."""
-        return [results[0] if len(results) == 1 else pooled(distinct(results)[0]) for results in self.results]
+        if len(self.results[0]) == 1:
+            return [results[0] for results in self.results]
+        return [pool([results[number] for number in self.kept]) for results in self.results]
 
     @cached_property
     def totals(self) -> list[list[Total]]:
@@ -70,7 +95,7 @@ class Summary:
         return compare(self.results)
 
 
-def pooled(results: Sequence[Result]) -> Result:
+def pool(results: Sequence[Result]) -> Result:
     """Data sets as one: every image counts the same."""
     return Result(
         model=results[0].model,
@@ -89,7 +114,7 @@ def as_json(summary: Summary) -> str:
             "runtime": runtime,
             "results": [_record(result) for result in results],
             "all": _record(everything),
-            "totals": [_total_record(total) for total in found],
+            "totals": [_total_record(total, summary.caution) for total in found],
         }
         for model, runtime, results, everything, found in zip(
             summary.models, summary.runtimes, summary.results, summary.pooled, summary.totals, strict=True
@@ -100,10 +125,9 @@ def as_json(summary: Summary) -> str:
         "conditions": dict(summary.conditions),
         **models[0],
         "others": models[1:],
-        "left_out_of_all": [result.data for result in summary.left_out],
+        "left_out_of_all": [summary.results[0][number].data for number in summary.left_out],
         "comparisons": [_comparison_record(one) for one in summary.comparisons],
-        **summary.extras,
-        **({"published": [asdict(one) for one in PUBLISHED]} if summary.published else {}),
+        **summary.lists,
     }
     return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
 
@@ -136,7 +160,7 @@ def _record(result: Result) -> dict[str, object]:
     }
 
 
-def _total_record(total: Total) -> dict[str, object]:
+def _total_record(total: Total, caution: str) -> dict[str, object]:
     return {
         "total": total.benchmark.name,
         "reported_by": total.benchmark.about,
@@ -147,6 +171,7 @@ def _total_record(total: Total) -> dict[str, object]:
         "correct": total.correct,
         "accuracy": total.accuracy,
         "interval": total.interval,
+        "caution": caution,
     }
 
 

@@ -15,7 +15,7 @@ from wildtext.data.source import LabelledSource, Progress
 from wildtext.data.subset import Subset, spread
 from wildtext.errors import ConfigError
 from wildtext.evaluation.evaluator import Result
-from wildtext.evaluation.statistics import wilson_interval
+from wildtext.evaluation.statistics import percent_interval
 from wildtext.images.corruptions import CORRUPTIONS, STRENGTHS, checked, corrupt
 from wildtext.images.encode import encode_png
 from wildtext.types import Floats, Sample
@@ -121,8 +121,7 @@ class Curve:
     @property
     def intervals(self) -> tuple[tuple[float, float], ...]:
         """95 % Wilson intervals of the accuracy in percent."""
-        ends = (wilson_interval(count, self.images) for count in self.correct)
-        return tuple((100 * low, 100 * high) for low, high in ends)
+        return tuple(percent_interval(count, self.images) for count in self.correct)
 
     @property
     def corrupted(self) -> float:
@@ -169,13 +168,34 @@ class Robustness:
         return self.corrupted / self.clean if self.clean else None
 
     def records(self) -> list[dict[str, Any]]:
-        """A row for each corruption and one for all of them, as `wildtext.evaluation.results.Summary.extras` takes it.
+        """A row for each corruption and one for all of them, for tables.
 
-        Accuracies are in percent; ``interval`` is the most points that a 95 % interval reaches to either side.
+        Accuracies are in percent; ``±`` is the most points that a 95 % interval reaches to either side.
         """
         means = [mean(values) for values in zip(*(curve.accuracy for curve in self.curves), strict=True)]
         rows = [self._record(curve.corruption, curve.accuracy, curve.widest) for curve in self.curves]
         return [*rows, self._record("all", means, None)]
+
+    def counts(self) -> list[dict[str, Any]]:
+        """A row for each corruption and strength, 0 included, for programs.
+
+        Accuracies and the ends of their 95 % Wilson intervals are in percent.
+        """
+        return [
+            {
+                "model": self.model,
+                "corruption": curve.corruption,
+                "strength": strength,
+                "images": curve.images,
+                "correct": correct,
+                "accuracy": accuracy,
+                "interval": interval,
+            }
+            for curve in self.curves
+            for strength, correct, accuracy, interval in zip(
+                curve.strengths, curve.correct, curve.accuracy, curve.intervals, strict=True
+            )
+        ]
 
     def _record(self, corruption: str, accuracy: Sequence[float], widest: float | None) -> dict[str, Any]:
         corrupted = mean(accuracy[1:])
@@ -186,9 +206,9 @@ class Robustness:
             "images": self.images,
             "clean": accuracy[0],
             **{f"at {strength}": value for strength, value in strengths},
-            "interval": widest,
+            "±": widest,
             "mean": corrupted,
-            "of clean": corrupted / accuracy[0] if accuracy[0] else None,
+            "% of clean": 100 * corrupted / accuracy[0] if accuracy[0] else None,
         }
 
 

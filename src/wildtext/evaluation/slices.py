@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from wildtext.evaluation.groupings import GROUPINGS, UNKNOWN, Item
 from wildtext.evaluation.properties import Properties
 from wildtext.evaluation.readings import Judged
-from wildtext.evaluation.statistics import wilson_interval
+from wildtext.evaluation.statistics import binomial_tail, percent_interval
 
 _LEAST_CHANCE = 0.001
 """A slice is a weakness where so many errors are less probable than this by chance: dozens of slices are looked at."""
@@ -48,7 +47,7 @@ class Slice:
 
     @property
     def images(self) -> int:
-        """How many."""
+        """How many there are."""
         return len(self.places)
 
     @property
@@ -73,16 +72,14 @@ class Weakness:
 
     Attributes:
         slice: the images.
-        remaining: its excess errors among the images that none of the weaknesses before it has.
         sentence: what there is to say, for people.
     """
 
     slice: Slice
-    remaining: float
     sentence: str
 
 
-def slices(judged: Sequence[Judged], properties: Sequence[Properties | None], data: Sequence[str]) -> list[Slice]:
+def find_slices(judged: Sequence[Judged], properties: Sequence[Properties | None], data: Sequence[str]) -> list[Slice]:
     """Accuracy by everything that is known of the images.
 
     The slices by one thing part the images: each is in exactly one of them.
@@ -122,55 +119,44 @@ def _slice(by: str, name: str, places: list[int], wrong: NDArray[np.bool_], rate
         rates: (N,) the errors to expect for each.
     """
     images, errors, all_errors = len(places), int(wrong[places].sum()), int(wrong.sum())
-    low, high = wilson_interval(images - errors, images)
     usual = float(rates[places].sum())
     return Slice(
         by=by,
         name=name,
         places=tuple(places),
         wrong=tuple(place for place in places if wrong[place]),
-        interval=(100 * low, 100 * high),
+        interval=percent_interval(images - errors, images),
         share=images / len(wrong),
         share_of_errors=errors / all_errors if all_errors else 0.0,
         excess_errors=errors - usual,
-        chance=_at_least(errors, images, min(usual / images, 1.0)),
+        chance=binomial_tail(errors, images, min(usual / images, 1.0)),
     )
-
-
-def _at_least(count: int, trials: int, chance: float) -> float:
-    """Probability that so many of the trials or more succeed, where each succeeds with this chance (binomial)."""
-    if count == 0 or chance == 1:
-        return 1.0
-    if chance == 0:
-        return 0.0
-    more = np.arange(count, trials + 1)
-    factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, trials + 1)))])
-    ways = factorial[trials] - factorial[more] - factorial[trials - more]
-    return min(float(np.exp(ways + more * math.log(chance) + (trials - more) * math.log1p(-chance)).sum()), 1.0)
 
 
 def weaknesses(found: Sequence[Slice]) -> list[Weakness]:
     """The slices in which a model clearly loses more than elsewhere.
 
     One thing can be the reason for what another shows: small images are blurred. So the first is the one with most
-    excess errors, and each of the next the one with most among the images that none of those before it has. What those
-    before explain altogether is left out. Data sets do not count as reasons.
+    excess errors, and each of the next the one with most among the images that none of those before it has, as long as
+    these are clearly more than chance gives. Data sets do not count as reasons, and what cannot be told of images comes
+    after all that can.
 
     Args:
-        found: what `slices` gave.
+        found: what `find_slices` gave.
     """
     clear = [one for one in found if one.chance < _LEAST_CHANCE and one.excess_errors > 0]
     places = {place for one in found for place in one.places}
     wrong = {place for one in found for place in one.wrong}
     usual = len(wrong) / max(len(places), 1)
     ranked: list[Weakness] = []
-    while clear:
+    while clear and places:
         # The images that are left are easier than all of them were.
-        ease = len(wrong) / (len(places) * usual) if places else 0.0
-        remaining, best = max(((_excess(one, places, ease), one) for one in clear), key=lambda pair: pair[0])
-        if remaining < 1:
+        ease = len(wrong) / (len(places) * usual)
+        lost = [(one.name != UNKNOWN, excess, one) for one in clear if (excess := _excess(one, places, ease)) > 0]
+        if not lost:
             break
-        ranked.append(Weakness(best, remaining, _sentence(best)))
+        best = max(lost, key=lambda each: each[:2])[2]
+        ranked.append(Weakness(best, _sentence(best)))
         clear.remove(best)
         if best.by != "data":
             places.difference_update(best.places)
@@ -179,10 +165,15 @@ def weaknesses(found: Sequence[Slice]) -> list[Weakness]:
 
 
 def _excess(one: Slice, places: set[int], ease: float) -> float:
-    """Excess errors of a slice among these images, which have so many times the errors that are usual for them."""
-    usual = (one.errors - one.excess_errors) / one.images
+    """Excess errors of a slice among these images, which have so many times the errors that are usual for them.
+
+    0 where chance could explain them.
+    """
+    usual = ease * (one.errors - one.excess_errors) / one.images
     images, errors = (sum(place in places for place in group) for group in (one.places, one.wrong))
-    return errors - usual * ease * images
+    if not images or binomial_tail(errors, images, min(usual, 1.0)) >= _LEAST_CHANCE:
+        return 0.0
+    return errors - usual * images
 
 
 def _sentence(one: Slice) -> str:

@@ -67,7 +67,7 @@ class Speed:
     def rows(self) -> list[tuple[str, str]]:
         """Names and figures for people."""
         height, width = self.canvas
-        flops = "needs torch" if self.flops is None else f"{self.flops / 1e9:.2f} G for {height} x {width} pixels"
+        flops = "not known" if self.flops is None else f"{self.flops / 1e9:.2f} G for {height} x {width} pixels"
         return [
             ("machine", self.machine),
             ("runtime", self.runtime),

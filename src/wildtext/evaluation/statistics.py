@@ -12,7 +12,7 @@ Z = NormalDist().inv_cdf(0.975)
 """Quantile of the normal distribution for 95 % intervals, 1.959964."""
 
 DRAWS = 10_000
-"""Of the bootstrap."""
+"""How often the bootstrap draws all images anew."""
 
 _SEED = 20_151_811
 
@@ -32,6 +32,35 @@ def wilson_interval(correct: float, count: float) -> tuple[float, float]:
     low, high = (middle - half) / (count + Z * Z), (middle + half) / (count + Z * Z)
     # Rounding must not make 0 and 1 of them something next to it.
     return low if correct else 0.0, high if wrong else 1.0
+
+
+def percent_interval(correct: float, count: float) -> tuple[float, float]:
+    """The ends of `wilson_interval` in percent."""
+    low, high = wilson_interval(correct, count)
+    return 100 * low, 100 * high
+
+
+def binomial_tail(count: int, trials: int, chance: float) -> float:
+    """The probability that at least `count` of the trials succeed, where each succeeds with this chance.
+
+    Args:
+        count: at least 0, at most `trials`.
+        trials: how many there are.
+        chance: in [0, 1].
+    """
+    if count == 0:
+        return 1.0
+    if count <= trials * chance:
+        # Terms rise on this side of the mean, and fall on the other.
+        return 1.0 - binomial_tail(trials - count + 1, trials, 1.0 - chance)
+    if chance == 0:
+        return 0.0
+    ways = math.lgamma(trials + 1) - math.lgamma(count + 1) - math.lgamma(trials - count + 1)
+    first = math.exp(ways + count * math.log(chance) + (trials - count) * math.log1p(-chance))
+    # Each further term is a known, smaller part of the one before, so that nothing can overflow.
+    more = np.arange(count, trials)
+    parts = np.cumprod((trials - more) / (more + 1) * (chance / (1 - chance)))
+    return min(first * (1 + float(parts.sum())), 1.0)
 
 
 def mean_interval(correct: Sequence[int], counts: Sequence[int]) -> tuple[float, float]:
@@ -63,14 +92,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
         only_first: images that only the first model reads.
         only_second: images that only the second model reads.
     """
-    fewer, count = min(only_first, only_second), only_first + only_second
-    if 2 * fewer == count:
-        return 1.0
-    logarithm = math.lgamma(count + 1) - math.lgamma(fewer + 1) - math.lgamma(count - fewer + 1) - count * math.log(2)
-    # Each term of the tail is a known, smaller part of the one before, so that nothing can overflow.
-    falling = np.arange(fewer, 0, -1)
-    tail = 1 + np.cumprod(falling / (count + 1 - falling)).sum()
-    return min(1.0, 2 * math.exp(logarithm) * float(tail))
+    return min(2 * binomial_tail(max(only_first, only_second), only_first + only_second, 0.5), 1.0)
 
 
 def difference_interval(only_first: int, only_second: int, count: int) -> tuple[float, float]:

@@ -12,10 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from wildtext.evaluation.benchmarks import SETS, recognise
+from wildtext.evaluation.comparison import POOLED
 from wildtext.evaluation.evaluator import Result
 from wildtext.evaluation.metrics import COVERAGES, Metrics, covered
-from wildtext.evaluation.published import PUBLISHED
 from wildtext.evaluation.results import Records, Summary
 
 _ESCAPES = {
@@ -93,93 +92,67 @@ def as_latex(summary: Summary) -> str:
 
 def grids(summary: Summary) -> list[Grid]:
     """The tables of a summary; those that would be empty are left out."""
-    several = len(summary.results) > 1
     found = [
-        _several_accuracies(summary) if several else _accuracies(summary),
-        _totals(summary),
-        *([_comparisons(summary)] if several else []),
-        _measures(summary),
-        _coverage(summary),
-        *(_extra(title, records) for title, records in summary.extras.items()),
-        *([_published()] if summary.published else []),
+        accuracies(summary),
+        totals(summary),
+        comparisons(summary),
+        measures(summary),
+        coverage(summary),
+        *(_extra(title, records) for title, records in summary.tables.items()),
     ]
     return [grid for grid in found if grid.rows]
 
 
-def _accuracies(summary: Summary) -> Grid:
-    """One model."""
+def accuracies(summary: Summary) -> Grid:
+    """Word accuracy of each data set and of all images; of several models side by side."""
+    left = ", ".join(summary.sets[number] for number in summary.left_out)
+    note = f"all: without {left}, whose images other sets hold too" if left else ""
+    if len(summary.models) > 1:
+        title, columns = f"word accuracy and its 95 % interval, {summary.rules}", ("data", "images", *summary.models)
+    else:
+        title = f"word accuracy, {summary.rules}"
+        columns = ("data", "images", "accuracy", "95 % interval", "images/s")
+    rows = []
+    for name, results in _rows(summary):
+        found = [one.metrics for one in results]
+        if len(found) > 1:
+            cells = [_with_interval(one.accuracy, one.interval) for one in found]
+        else:
+            cells = [f"{found[0].accuracy:.2f} %", _ends(found[0].interval), _rate(results[0])]
+        rows.append([name, f"{found[0].images:,}", *cells])
+    return Grid(title, columns, rows, note=note)
+
+
+def _rows(summary: Summary) -> list[tuple[str, tuple[Result, ...]]]:
+    """Each data set and, of several, all together: its name, and the results of all models."""
+    rows = list(zip(summary.sets, zip(*summary.results, strict=True), strict=True))
+    return [*rows, *([(POOLED, tuple(summary.pooled))] if len(rows) > 1 else [])]
+
+
+def _rate(result: Result) -> str:
+    return f"{result.fresh / result.seconds:.0f}" if result.fresh and result.seconds else "-"
+
+
+def totals(summary: Summary) -> Grid:
+    """The totals of benchmarks that are complete; no rows where none is."""
     rows = [
-        [
-            _title(one),
-            f"{one.metrics.images:,}",
-            f"{one.metrics.accuracy:.2f} %",
-            _ends(one.metrics.interval),
-            f"{one.fresh / one.seconds:.0f}" if one.fresh and one.seconds else "-",
-        ]
-        for one in _rows(summary, 0)
-    ]
-    columns = ("data", "images", "accuracy", "95 % interval", "images/s")
-    return Grid(f"word accuracy, {summary.rules}", columns, rows, note=_pooling_note(summary))
-
-
-def _several_accuracies(summary: Summary) -> Grid:
-    """Several models: their accuracies side by side."""
-    by_model = [_rows(summary, number) for number in range(len(summary.results))]
-    rows = [
-        [
-            _title(same[0]),
-            f"{same[0].metrics.images:,}",
-            *(f"{one.metrics.accuracy:.2f} % ({_ends(one.metrics.interval)})" for one in same),
-        ]
-        for same in zip(*by_model, strict=True)
-    ]
-    title = f"word accuracy and its 95 % interval, {summary.rules}"
-    return Grid(title, ("data", "images", *summary.models), rows, note=_pooling_note(summary))
-
-
-def _rows(summary: Summary, model: int) -> list[Result]:
-    """The results of a model and, of several, all together."""
-    results = summary.results[model]
-    return [*results, *([summary.pooled[model]] if len(results) > 1 else [])]
-
-
-def _pooling_note(summary: Summary) -> str:
-    left = ", ".join(map(_title, summary.left_out))
-    return f"all: without {left}, whose images other sets hold too" if left else ""
-
-
-def _totals(summary: Summary) -> Grid:
-    rows = [
-        [
-            same[0].benchmark.name,
-            f"{same[0].images:,}",
-            *(f"{one.accuracy:.2f} % ({_ends(one.interval)})" for one in same),
-        ]
+        [same[0].benchmark.name, f"{same[0].images:,}", *(_with_interval(one.accuracy, one.interval) for one in same)]
         for same in zip(*summary.totals, strict=True)
     ]
     repeated = [one.benchmark.name for one in summary.totals[0] if one.effective_images < one.images]
     notes = [
         f"{name} counts images twice that two of its sets hold; its interval allows for that." for name in repeated
     ]
-    if summary.protocol != "36":
-        notes.append("Papers report these totals under protocol 36.")
-    return Grid("totals and their 95 % intervals", ("total", "images", *summary.models), rows, note=" ".join(notes))
+    note = " ".join(filter(None, (*notes, summary.caution)))
+    return Grid("totals and their 95 % intervals", ("total", "images", *summary.models), rows, note=note)
 
 
-def _measures(summary: Summary) -> Grid:
-    """One model on every data set, or several on all of them."""
-    several = len(summary.results) > 1
-    shown = summary.pooled if several else _rows(summary, 0)
-    rows = [[one.model if several else _title(one), *_measured(one.metrics)] for one in shown]
-    columns = ("images", "1-NED", "by label", "CER", "confidence", "ECE", "unreadable")
-    return Grid(f"other measures{', all images' if several else ''}", ("model" if several else "data", *columns), rows)
-
-
-def _comparisons(summary: Summary) -> Grid:
-    titles = {one.data: _title(one) for one in _rows(summary, 0)}
+def comparisons(summary: Summary) -> Grid:
+    """Every model beside the first; no rows where there is only one."""
+    names = [name for name, results in _rows(summary) for _ in results[1:]]
     rows = [
         [
-            titles[one.data],
+            name,
             one.model,
             f"{one.images:,}",
             f"{one.difference:+.2f}",
@@ -188,15 +161,31 @@ def _comparisons(summary: Summary) -> Grid:
             f"{one.only_model:,}",
             f"{one.only_first:,}",
         ]
-        for one in summary.comparisons
+        for name, one in zip(names, summary.comparisons, strict=True)
     ]
     columns = ("data", "model", "images", "difference", "95 % interval", "p", "gained", "lost")
     first = summary.models[0]
-    note = f"gained: images that {first} does not read; lost: images that only {first} reads; p: exact test of McNemar"
+    note = (
+        f"gained: images that {first} does not read; lost: images that only {first} reads; p: exact test of McNemar, "
+        "how likely models that are equally good differ so much, not corrected for several comparisons"
+    )
     return Grid(f"accuracy minus that of {first}, in percentage points", columns, rows, 2, note)
 
 
-def _coverage(summary: Summary) -> Grid:
+def measures(summary: Summary) -> Grid:
+    """All other figures of each data set, model by model."""
+    several = len(summary.models) > 1
+    rows = [
+        [name, *([one.model] if several else []), *_measured(one.metrics)]
+        for name, results in _rows(summary)
+        for one in results
+    ]
+    columns = ("images", "1-NED", "by label", "CER", "confidence", "ECE", "empty", "unreadable")
+    return Grid("other measures", ("data", *(["model"] if several else []), *columns), rows, 1 + several)
+
+
+def coverage(summary: Summary) -> Grid:
+    """Accuracy of the images that each model is most confident of."""
     rows = [
         [
             f"{100 * share:.0f} %",
@@ -208,24 +197,6 @@ def _coverage(summary: Summary) -> Grid:
     return Grid("word accuracy of the most confident images, of all", ("share", "images", *summary.models), rows)
 
 
-def _published() -> Grid:
-    names = [name for name in SETS if any(name in one.accuracy for one in PUBLISHED)]
-    rows = [
-        [
-            one.model,
-            one.training or "-",
-            one.source,
-            one.note,
-            *(f"{one.accuracy[name]:.1f}" if name in one.accuracy else "-" for name in names),
-            "-" if one.total is None else f"{one.total:.2f}",
-            one.benchmark or "-",
-        ]
-        for one in PUBLISHED
-    ]
-    columns = ("model", "trained on", "source", "note", *names, "total", "is")
-    return Grid("PUBLISHED by others, not measured here: word accuracy in %", columns, rows, 4)
-
-
 def _extra(title: str, records: Records) -> Grid:
     columns = list(dict.fromkeys(chain.from_iterable(records)))
     return Grid(title, columns, [[_cell(record.get(column)) for column in columns] for record in records])
@@ -233,25 +204,24 @@ def _extra(title: str, records: Records) -> Grid:
 
 def _cell(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.2f}"
     return "-" if value is None else str(value)
 
 
-def _title(result: Result) -> str:
-    """The name of the published set that data is, or its own."""
-    found = recognise(result.data, len(result.judged))
-    return found.name if found else result.data
-
-
 def _measured(metrics: Metrics) -> list[str]:
-    values = (
-        metrics.similarity,
-        metrics.similarity_by_label,
-        metrics.character_error_rate,
-        metrics.confidence,
-        metrics.calibration_error,
-    )
-    return [f"{metrics.images:,}", *(f"{value:.4f}" for value in values), str(metrics.unreadable)]
+    shares = (metrics.character_error_rate, metrics.confidence, metrics.calibration_error)
+    return [
+        f"{metrics.images:,}",
+        f"{metrics.similarity:.4f}",
+        f"{metrics.similarity_by_label:.4f}",
+        *(f"{100 * value:.2f} %" for value in shares),
+        f"{metrics.empty:,}",
+        f"{metrics.unreadable:,}",
+    ]
+
+
+def _with_interval(value: float, interval: tuple[float, float]) -> str:
+    return f"{value:.2f} % ({_ends(interval)})"
 
 
 def _ends(interval: tuple[float, float]) -> str:

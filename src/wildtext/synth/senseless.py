@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import eq
+
 from wildtext.config import LabelOptions
 from wildtext.synth.corpus import Corpus
 from wildtext.synth.corpus.draws import Random, run
@@ -17,7 +19,8 @@ _LISTS = ("street", "common", "further")
 def word_pairs(count: int, random: Random) -> tuple[list[str], list[str]]:
     """Words of the lexicon, and for each a string without sense, of the same length and case.
 
-    Letters of the strings are drawn from those of all the words; none of the strings is a word of the lexicon.
+    Letters of the strings are drawn from those of all the words, and as many of them are doubled as in the word; none
+    of the strings is a word of the lexicon.
 
     Args:
         count: of the words.
@@ -35,7 +38,14 @@ def word_pairs(count: int, random: Random) -> tuple[list[str], list[str]]:
 
 
 def _senseless(word: str, letters: str, lexicon: set[str], random: Random) -> str:
+    # Doubled letters are harder for CTC, and letters that are drawn are doubled more often than those of words.
     string = run(letters, len(word), random)
-    while string in lexicon:
+    while string in lexicon or _doubled(string) != _doubled(word):
         string = run(letters, len(word), random)
     return "".join(new.upper() if old.isupper() else new for old, new in zip(word, string, strict=True))
+
+
+def _doubled(text: str) -> int:
+    """Letters that are like the one before, whatever their case."""
+    folded = text.lower()
+    return sum(map(eq, folded, folded[1:]))

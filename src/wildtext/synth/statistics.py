@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as pillow
 
+from wildtext.images.brightness import split_level
 from wildtext.types import Image, Sample
 
 _ROWS = 32
@@ -35,17 +36,8 @@ def saturation(image: Image) -> float:
 
 
 def split(grey: Grey) -> float:
-    """The luma that parts the pixels into a dark and a bright cluster with the least variance inside (Otsu).
-
-    The dark cluster is at or below it. An image of one luma has its pixels all in the dark cluster.
-    """
-    counts = np.bincount(np.rint(grey).astype(np.intp).ravel(), minlength=256).astype(np.float64)
-    levels = np.arange(256)
-    dark, total = counts.cumsum(), counts.sum()
-    sums = (counts * levels).cumsum()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = (sums[-1] * dark - total * sums) ** 2 / (dark * (total - dark))
-    return float(np.nanargmax(np.append(between[:-1], 0.0))) + 0.5
+    """The luma that parts the pixels into a dark cluster, at or below it, and a bright one; see `split_level`."""
+    return split_level(np.bincount(np.rint(grey).astype(np.intp).ravel(), minlength=256)) + 0.5
 
 
 def contrast(image: Image) -> float:

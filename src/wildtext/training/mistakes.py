@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from PIL import Image as pillow
 
 from wildtext.data.source import LabelledSource, fetch
+from wildtext.data.subset import spread
 from wildtext.errors import TrainingError
 from wildtext.evaluation.metrics import comparable
 from wildtext.inference.overlay import places_overlay, thumbnail
@@ -123,7 +123,7 @@ def load_mistakes(folder: Path) -> list[Mistake]:
 
 def _readings(recognizer: Recognizer, source: LabelledSource, most: int) -> Iterator[tuple[Sample, Prediction]]:
     """Samples of a source, spread evenly, with what is read in them."""
-    chosen = np.unique(np.linspace(0, source.size - 1, min(most, source.size)).round().astype(int)).tolist()
+    chosen = spread(range(source.size), most)
     for start in range(0, len(chosen), _CHUNK):
         fetched = fetch([(source, index) for index in chosen[start : start + _CHUNK]])
         samples = [sample for sample in fetched if isinstance(sample, Sample)]

@@ -18,10 +18,10 @@ from wildtext.inference.overlay import places_overlay, thumbnail
 from wildtext.types import Image
 
 _QUALITY = 80
-"""Of the pictures. WebP needs half as much room as JPEG for ones that are as small as these."""
+"""Quality of the pictures as WebP, which needs half as much room as JPEG for such small ones."""
 
 _LONGEST_REASON = 400
-"""Characters of a sentence about an image; labels and paths in it may be of any length."""
+"""Most characters of a sentence about an image; labels and paths in it may be of any length."""
 
 
 def card(study: Study, place: int, reasons: Mapping[str, str], *, overlays: bool) -> str:

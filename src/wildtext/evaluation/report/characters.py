@@ -6,16 +6,17 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from html import escape
 
-from wildtext.evaluation.confusions import Confusion, Confusions
+from wildtext.evaluation.confusions import CaseConfusions, Confusion, Confusions
 from wildtext.evaluation.report.charts import gallery_link, swatch
-from wildtext.evaluation.report.markup import counted, scrolling, visible
+from wildtext.evaluation.report.markup import scrolling, visible
 from wildtext.evaluation.report.study import Groups, Study
+from wildtext.evaluation.wording import counted
 
 _CHARACTERS = 30
-"""Rows of the matrix at most."""
+"""The matrix has at most so many rows."""
 
 _PAIRS = 24
-"""Confusions of each list."""
+"""A list has at most so many confusions."""
 
 _SHADES = (0.005, 0.01, 0.02, 0.05)
 """Shares of a character's occurrences from which a cell has the next darker shade."""
@@ -44,11 +45,12 @@ def _of(found: Confusions, study: Study, model: int, groups: Groups) -> str:
         "Left out": [pair for pair in found.pairs if not pair.read],
         "Read where there is nothing": [pair for pair in found.pairs if not pair.truth],
     }
+    case = study.case_confusions[model] if study.case_confusions else None
     return (
         f'<p class="note">{counted(found.edits, "edit")} over {counted(found.occurrences, "character")} of labels. '
         "Rows are characters of labels, columns what was read, numbers how often. Press one to see the images.</p>"
         f'{_matrix(found, leads)}{_scale()}<div class="columns">'
-        f"{''.join(_list(title, pairs, leads) for title, pairs in lists.items())}</div>{_places(found)}"
+        f"{''.join(_list(title, pairs, leads) for title, pairs in lists.items())}</div>{_places(found)}{_case(case)}"
     )
 
 
@@ -111,3 +113,16 @@ def _places(found: Confusions) -> str:
     known = [one for one in found.positions if one.characters]
     rates = ", ".join(f"{one.position} {100 * one.rate:.1f} %" for one in known)
     return f'<p class="note">Errors per character by its place in the label: {rates}.</p>'
+
+
+def _case(found: CaseConfusions | None) -> str:
+    """Letters in another case than the label has, which is right under the protocol."""
+    if found is None or not found.pairs:
+        return ""
+    items = "".join(f"<li>{in_short(pair)} {pair.count:,}</li>" for pair in found.pairs[:_PAIRS])
+    note = (
+        f"Of {counted(found.letters, 'letter')}. The protocol does not count it. Images that count as right and differ "
+        f"from their labels in nothing else: {found.words:,}."
+    )
+    head = f'<h4>Read in another case: {found.count:,}</h4><p class="note">{note}</p>'
+    return f'<section>{head}<ul class="pairs">{items}</ul></section>'

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 
 from wildtext.evaluation.reliability import Bin, Cut
-from wildtext.evaluation.report.markup import counted
+from wildtext.evaluation.report.plot import Plot
+from wildtext.evaluation.wording import counted
 
 COLOURS = 6
-"""How many the style sheet has."""
+"""How many colours for models the style sheet has."""
 
-_WIDTH, _HEIGHT = 320, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 34, 8, 20, 34
-"""Units around the square plots; the left one holds the numbers of the vertical axis."""
+_SHARES = {share: f"{100 * share:g}" for share in (0, 0.25, 0.5, 0.75, 1)}
+"""Ticks of an axis of shares."""
 
 _COUNTS = 40
 """Height of the bars of counts under a diagram."""
@@ -156,19 +156,21 @@ def reliability_diagram(bins: Sequence[Bin], *, title: str, colour: int, identif
         identifier: tells the picture from others of the page.
     """
     most = max(one.images for one in bins)
-    foot = _HEIGHT + _COUNTS
-    parts = [*_axes("confidence"), f'<path class="ideal" d="M{_x(0)} {_y(0)}L{_x(1)} {_y(100)}"/>']
+    plot = Plot(_SHARES, "confidence, %")
+    foot = plot.height + _COUNTS
+    parts = [f'<path class="ideal" d="M{plot.x(0)} {plot.y(0)}L{plot.x(1)} {plot.y(100)}"/>']
     for one in bins:
-        x, height = _x(one.confidence), max(_COUNTS * one.images / most, 1)
-        low, high = map(_y, one.interval)
+        x, height = plot.x(one.confidence), max(_COUNTS * one.images / most, 1)
+        low, high = map(plot.y, one.interval)
         parts.append(
             f'<g class="colour{colour % COLOURS}"><title>{_told(one)}</title><path d="M{x} {low}V{high}"/>'
-            f'<circle cx="{x}" cy="{_y(one.accuracy)}" r="4"/>'
+            f'<circle cx="{x}" cy="{plot.y(one.accuracy)}" r="4"/>'
             f'<rect class="count" x="{x - 5:.1f}" y="{foot - height:.1f}" width="10" height="{height:.1f}"/></g>'
         )
-    parts.append(f'<path class="axis" d="M{_LEFT} {foot}H{_WIDTH - _RIGHT}"/>')
-    parts.append(f'<text x="{_LEFT}" y="{foot + 14}">number of images, {most:,} at most</text>')
-    return _figure(parts, title, " ".join(f"{_told(one)}." for one in bins), identifier, foot + 20)
+    parts.append(f'<path class="axis" d="M{plot.x(0)} {foot}H{plot.x(1)}"/>')
+    parts.append(f'<text x="{plot.x(0)}" y="{foot + 14}">number of images, {most:,} at most</text>')
+    words = " ".join(f"{_told(one)}." for one in bins)
+    return plot.drawn(parts, title=title, words=words, identifier=identifier, below=_COUNTS + 20)
 
 
 def _told(one: Bin) -> str:
@@ -190,47 +192,18 @@ def coverage_chart(curves: Mapping[str, Sequence[Cut]], *, identifier: str) -> s
     settled = {name: [cut for cut in cuts if cut.coverage >= 0.02] or cuts[-1:] for name, cuts in curves.items()}
     lowest = min(cut.accuracy for cuts in settled.values() for cut in cuts)
     floor = next(value for value in (90, 80, 60, 40, 0) if value <= lowest)
-    parts = [*_axes("share of the images that is kept", floor)]
-    for number, cuts in enumerate(settled.values()):
-        line = " ".join(f"{_x(cut.coverage)},{_y(cut.accuracy, floor)}" for cut in cuts)
-        parts.append(f'<polyline class="line colour{number % COLOURS} dash{number % 4}" points="{line}"/>')
+    plot = Plot(_SHARES, "share of the images that is kept, %", floor=floor)
+    parts = [
+        f'<polyline class="line colour{number % COLOURS} dash{number % 4}" '
+        f'points="{plot.line((cut.coverage, cut.accuracy) for cut in cuts)}"/>'
+        for number, cuts in enumerate(settled.values())
+    ]
     words = " ".join(
         f"{name}: {cuts[0].accuracy:.1f} % of the most confident {100 * cuts[0].coverage:.0f} %, "
         f"{cuts[-1].accuracy:.1f} % of all."
         for name, cuts in settled.items()
     )
-    return _figure(parts, "Accuracy against coverage", words, identifier, _HEIGHT)
-
-
-def _figure(parts: Sequence[str], title: str, words: str, identifier: str, height: int) -> str:
-    return (
-        f'<svg class="plot" viewBox="0 0 {_WIDTH} {height}" role="img" aria-labelledby="{identifier}-t {identifier}-d">'
-        f'<title id="{identifier}-t">{escape(title)}</title><desc id="{identifier}-d">{escape(words)}</desc>'
-        f"{''.join(parts)}</svg>"
-    )
-
-
-def _axes(below: str, floor: float = 0) -> Iterator[str]:
-    base, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
-    for step in range(5):
-        share = step / 4
-        value = floor + share * (100 - floor)
-        yield f'<path class="grid" d="M{_LEFT} {_y(value, floor)}H{right}M{_x(share)} {_TOP}V{base}"/>'
-        yield f'<text x="{_LEFT - 5}" y="{_y(value, floor) + 4:.1f}" text-anchor="end">{value:.3g}</text>'
-        anchor = "end" if step == 4 else "middle"
-        yield f'<text x="{_x(share)}" y="{base + 14}" text-anchor="{anchor}">{100 * share:g}</text>'
-    yield f'<text x="{_LEFT}" y="12">% right</text>'
-    yield f'<text x="{right}" y="{base + 29}" text-anchor="end">{below}, %</text>'
-
-
-def _x(share: float) -> float:
-    """Where a share in [0, 1] is."""
-    return round(_LEFT + share * (_WIDTH - _LEFT - _RIGHT), 1)
-
-
-def _y(value: float, floor: float = 0) -> float:
-    """Where a value in percent is, on an axis that begins at `floor`."""
-    return round(_TOP + (100 - value) / (100 - floor) * (_HEIGHT - _TOP - _BOTTOM), 1)
+    return plot.drawn(parts, title="Accuracy against coverage", words=words, identifier=identifier)
 
 
 def swatch(number: int) -> str:

@@ -7,6 +7,7 @@ from html import escape
 from wildtext.evaluation.report.charts import coverage_chart, reliability_diagram, swatch
 from wildtext.evaluation.report.markup import scrolling, table
 from wildtext.evaluation.report.study import Study
+from wildtext.evaluation.wording import counted
 
 
 def confidence(study: Study) -> str:
@@ -41,7 +42,7 @@ def _thresholds(study: Study) -> str:
             name,
             f"{100 * target:g} %",
             f"{100 * cut.confidence:.1f} %",
-            f"{100 * cut.coverage:.1f} % ({cut.images:,} images)",
+            f"{100 * cut.coverage:.1f} % ({counted(cut.images, 'image')})",
             f"{cut.accuracy:.2f} % ({cut.interval[0]:.1f} to {cut.interval[1]:.1f})",
         ]
         for name, found in zip(study.models, study.reliabilities, strict=True)

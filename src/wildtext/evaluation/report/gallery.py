@@ -16,19 +16,20 @@ from wildtext.evaluation.doubts import (
     worst,
 )
 from wildtext.evaluation.report.cards import card
-from wildtext.evaluation.report.markup import counted, script_data
+from wildtext.evaluation.report.markup import script_data
 from wildtext.evaluation.report.study import Groups, Study
+from wildtext.evaluation.wording import counted
 
 _MOST = 300
-"""Images of a tab that ranks them; all errors have a tab of their own."""
+"""Most images of a tab that ranks them; all errors have a tab of their own."""
 
 _OVERLAYS = 600
-"""Pictures with the places of characters, of all models together: each may cost another run of the network."""
+"""Most pictures with the places of characters, of all models together: each may cost a run of the network."""
 
 TABS = {
     "errors": "All errors",
-    "confident": "Confidently wrong",
-    "worst": "Worst",
+    "confident": "Wrong, surest first",
+    "worst": "Wrong, worst first",
     "doubts": "Label doubts",
     "unsure": "Right but unsure",
     "differ": "Models differ",

@@ -7,7 +7,7 @@ from html import escape
 
 from wildtext.evaluation.language import LanguageReliance
 from wildtext.evaluation.report.charts import Bar, side_by_side
-from wildtext.evaluation.report.markup import counted
+from wildtext.evaluation.wording import counted
 
 
 def language_reliance(found: Sequence[LanguageReliance]) -> str:

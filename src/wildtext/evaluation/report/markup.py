@@ -10,6 +10,8 @@ from pathlib import Path
 
 from rapidfuzz.distance import Levenshtein
 
+from wildtext.evaluation.wording import counted
+
 BASE_STYLE = Path(__file__).with_name("base.css")
 """Colours, letters, tables and tiles of every report."""
 
@@ -59,11 +61,6 @@ def tile(title: str, value: str, note: str = "", *, wide: bool = False) -> str:
     return f"{start}<dt>{escape(title)}</dt><dd>{escape(value)}</dd>{below}</div>"
 
 
-def foreign(text: str) -> str:
-    """A text of strangers, as it is shown: apart from the direction of what is around it, and never too long."""
-    return marked(text, set())
-
-
 def differing(truth: str, reading: str, compared: Callable[[str], str]) -> tuple[set[int], set[int]]:
     """Places of the characters of two texts that the other does not have.
 
@@ -84,7 +81,10 @@ def differing(truth: str, reading: str, compared: Callable[[str], str]) -> tuple
 
 
 def marked(text: str, places: set[int]) -> str:
-    """A text of strangers as `foreign` shows it, with marks around some of its characters."""
+    """A text of strangers with marks around some of its characters.
+
+    It stands apart from the direction of what is around it, and is never too long.
+    """
     if not text:
         return NOTHING
     html = "".join(
@@ -121,12 +121,3 @@ def script_data(identifier: str, values: object) -> str:
     # All but ASCII is escaped by default, U+2028 included; "<" could end the element.
     text = json.dumps(values, separators=(",", ":")).replace("<", "\\u003c")
     return f'<script type="application/json" id="{identifier}">{text}</script>'
-
-
-def counted(count: int, one: str, many: str = "") -> str:
-    """A count with its noun.
-
-    >>> counted(1, "image"), counted(2000, "image")
-    ('1 image', '2,000 images')
-    """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from wildtext.evaluation.benchmarks import totals
-from wildtext.evaluation.comparison import Comparison, compare
 from wildtext.evaluation.metrics import Metrics
 from wildtext.evaluation.report.charts import Bar, gallery_link, side_by_side, swatch
-from wildtext.evaluation.report.markup import counted, scrolling, table, tile
+from wildtext.evaluation.report.grids import as_html
+from wildtext.evaluation.report.markup import tile
 from wildtext.evaluation.report.published import beside_published
 from wildtext.evaluation.report.study import Study
+from wildtext.evaluation.tables import comparisons
+from wildtext.evaluation.wording import counted
 
 
 def tiles(study: Study) -> str:
@@ -65,13 +66,15 @@ def _sets(study: Study) -> Iterator[str]:
 def _totals(study: Study) -> str:
     """The usual totals that the data is complete for, and all images together."""
     parts = []
-    for row in zip(*(totals(results) for results in study.results), strict=True):
+    if study.summary.caution and study.summary.totals[0]:
+        parts.append(f'<p class="note">{escape(study.summary.caution)}</p>')
+    for row in zip(*study.summary.totals, strict=True):
         about = f"{counted(row[0].images, 'image')}; {row[0].benchmark.about}"
         values = zip(study.models, row, strict=True)
         rows = [Bar(model, one.accuracy, one.interval, "", place) for place, (model, one) in enumerate(values)]
         parts.append(side_by_side(row[0].benchmark.name, about, rows))
     if len(study.sets) > 1:
-        left = [name for number, name in enumerate(study.sets) if number not in study.pooled]
+        left = [study.sets[number] for number in study.summary.left_out]
         without = f"; not counted again: {', '.join(left)}" if left else ""
         pooled = zip(study.models, study.metrics, strict=True)
         rows = [Bar(model, one.accuracy, one.interval, "", place) for place, (model, one) in enumerate(pooled)]
@@ -83,32 +86,5 @@ def _comparison(study: Study) -> str:
     """Every model beside the first one."""
     if not study.several:
         return ""
-    sets = {result.data: name for result, name in zip(study.results[0], study.sets, strict=True)}
-    heads = (
-        "data",
-        "model",
-        f"beats {study.models[0]} by",
-        "95 % interval",
-        "p",
-        "only it reads",
-        "only the other reads",
-    )
-    rows = [[sets.get(one.data, "all images"), one.model, *_figures(one)] for one in compare(study.results)]
-    note = (
-        '<p class="note">Points of accuracy, on the same images. p is that of McNemar\'s exact test: how likely models '
-        "that are equally good differ so much. It is not corrected for several comparisons.</p>"
-    )
-    differ = f"<p>{gallery_link('See the images where models differ', '', tab='differ')}</p>"
-    return f"<h3>Model against model</h3>{scrolling(table(heads, rows), 'model against model')}{note}{differ}"
-
-
-def _figures(one: Comparison) -> list[str]:
-    low, high = one.interval
-    chance = f"{one.p_value:.3f}" if one.p_value >= 0.001 else "< 0.001"
-    return [
-        f"{one.difference:+.2f}",
-        f"{low:+.2f} to {high:+.2f}",
-        chance,
-        counted(one.only_model, "image"),
-        counted(one.only_first, "image"),
-    ]
+    differ = gallery_link("See the images where models differ", "", tab="differ")
+    return f"<h3>Model against model</h3>{as_html(comparisons(study.summary))}<p>{differ}</p>"

@@ -16,18 +16,23 @@ from wildtext.evaluation.report.confidence import confidence
 from wildtext.evaluation.report.details import details
 from wildtext.evaluation.report.gallery import gallery
 from wildtext.evaluation.report.language import language_reliance
-from wildtext.evaluation.report.markup import BASE_STYLE, counted, document
+from wildtext.evaluation.report.markup import BASE_STYLE, document
 from wildtext.evaluation.report.overview import accuracy, tiles
 from wildtext.evaluation.report.robustness import robustness_charts
 from wildtext.evaluation.report.study import Groups, Study
 from wildtext.evaluation.report.why import why
+from wildtext.evaluation.results import Summary
 from wildtext.evaluation.robustness import Robustness
 from wildtext.evaluation.speed import Speed
+from wildtext.evaluation.wording import counted
 from wildtext.files import replacing
 from wildtext.inference.recognizer import Recognizer
 
 MOST_BYTES = 9_000_000
-"""Of the file; where there is more to show, the gallery is shortened."""
+"""Most bytes of the file; where there is more to show, the gallery is shortened."""
+
+_FRAME_BYTES = 100_000
+"""Room for what stands around the sections: head, links, style and script."""
 
 _NAMED = 4
 """Models or data sets that a title names; it counts more of them."""
@@ -45,8 +50,9 @@ def write_report(
     protocol: str,
     properties: Sequence[Sequence[Properties | None]],
     speeds: Sequence[Speed] = (),
-    robustness: Mapping[str, Robustness] | None = None,
+    robustness: Sequence[Robustness] = (),
     language: Sequence[LanguageReliance] = (),
+    conditions: Mapping[str, str] = {},
     command: str = "",
 ) -> Path:
     """Write one HTML file that shows how well models read, and why they fail; a reader never sees half of it.
@@ -59,8 +65,9 @@ def write_report(
         protocol: what counted as the same text, see `wildtext.evaluation.metrics.comparable`.
         properties: by data set, those of every image that was judged; None where it could not be decoded.
         speeds: of each model; empty where they were not measured.
-        robustness: by model, what corruptions do to it; None where that was not measured.
+        robustness: by model, what corruptions do to it; empty where that was not measured.
         language: by model, what it reads of words and of random strings; empty where that was not measured.
+        conditions: what else the figures depend on, see `Summary.conditions`.
         command: what makes the report again.
 
     Returns:
@@ -69,7 +76,8 @@ def write_report(
     Raises:
         DataError: the file cannot be written.
     """
-    study = Study(results, sources, recognizers, protocol, properties)
+    summary = Summary(results, protocol, [one.runtime.name for one in recognizers], conditions)
+    study = Study(summary, sources, recognizers, properties)
     further = {}
     if robustness:
         further["robustness"] = ("Robustness", robustness_charts(robustness))
@@ -96,7 +104,7 @@ def _page(study: Study, further: _Sections) -> str:
         "gallery": ("Images", ""),
         **further,
     }
-    room = MOST_BYTES - sum(len(content.encode(errors="replace")) for _, content in sections.values()) - 100_000
+    room = MOST_BYTES - sum(len(content.encode(errors="replace")) for _, content in sections.values()) - _FRAME_BYTES
     sections["gallery"] = ("Images", gallery(study, groups, room))
     links = "".join(f'<a href="#{identifier}">{title}</a>' for identifier, (title, _) in sections.items())
     parts = "".join(
@@ -115,9 +123,9 @@ def _listed(names: Sequence[str], noun: str) -> str:
 
 
 def _summary(study: Study) -> str:
-    runtimes = sorted({one.runtime.name for one in study.recognizers})
+    summary = study.summary
     images = counted(sum(len(result.judged) for result in study.results[0]), "image")
     return (
-        f"<p>{images}, protocol <code>{escape(study.protocol)}</code>, read with {escape(', '.join(runtimes))}, "
+        f"<p>{images}, {escape(summary.rules)}, read with {escape(', '.join(sorted(set(summary.runtimes))))}, "
         f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}.</p>"
     )

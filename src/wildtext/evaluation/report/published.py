@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from html import escape
 
-from wildtext.evaluation.benchmarks import SETS, recognise, totals
+from wildtext.evaluation.benchmarks import SETS, recognise
 from wildtext.evaluation.published import PUBLISHED, Published
 from wildtext.evaluation.report.charts import Mark, marks
 from wildtext.evaluation.report.markup import scrolling, table
@@ -18,8 +19,13 @@ _Row = tuple[str, list[Mark], list[Mark]]
 
 
 def beside_published(study: Study) -> str:
-    """Published figures of the usual sets and totals that were measured, and a table of all that are known."""
-    rows = [*_sets(study), *_totals(study)] if study.protocol == "36" else []
+    """Published figures of the usual sets and totals that were measured, and a table of all that are known.
+
+    Where what was measured must not be compared with them, only why.
+    """
+    if caution := study.summary.caution:
+        return f'<p class="note">Published figures are not shown. {escape(caution)}</p>'
+    rows = [*_sets(study), *_totals(study)]
     note = "Figures of others, for other training and other implementations. They were not measured here."
     if not rows:
         return (
@@ -43,7 +49,7 @@ def _sets(study: Study) -> Iterator[_Row]:
 
 
 def _totals(study: Study) -> Iterator[_Row]:
-    for row in zip(*(totals(results) for results in study.results), strict=True):
+    for row in zip(*study.summary.totals, strict=True):
         name = row[0].benchmark.name
         others = [_of_others(one, one.total) for one in PUBLISHED if one.total is not None and one.benchmark == name]
         if others:

@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from wildtext.data import LabelledSource, short_names
-from wildtext.evaluation.benchmarks import distinct
-from wildtext.evaluation.confusions import Confusion, Confusions, count_confusions
+from wildtext.data import LabelledSource
+from wildtext.evaluation.confusions import CaseConfusions, Confusion, Confusions, case_confusions, count_confusions
 from wildtext.evaluation.evaluator import Result
-from wildtext.evaluation.metrics import Metrics, comparable, measure
+from wildtext.evaluation.metrics import Metrics, comparable
 from wildtext.evaluation.properties import Properties
 from wildtext.evaluation.readings import Judged
 from wildtext.evaluation.reliability import Reliability, reliability
 from wildtext.evaluation.report.markup import visible
-from wildtext.evaluation.slices import Slice, slices
+from wildtext.evaluation.results import Summary
+from wildtext.evaluation.slices import Slice, find_slices
 from wildtext.inference.recognizer import Recognizer
 
 
@@ -26,39 +26,46 @@ class Study:
     A place is the position of an image when all data sets that are pooled are put one behind the other.
 
     Attributes:
-        results: by model, then by data set.
+        summary: the figures.
         sources: the data sets.
         recognizers: the models.
-        protocol: what counts as the same text.
         by_set: properties of the images of each data set; None where an image could not be decoded.
     """
 
-    results: Sequence[Sequence[Result]]
+    summary: Summary
     sources: Sequence[LabelledSource]
     recognizers: Sequence[Recognizer]
-    protocol: str
     by_set: Sequence[Sequence[Properties | None]]
 
-    @cached_property
-    def models(self) -> tuple[str, ...]:
+    @property
+    def results(self) -> Sequence[Sequence[Result]]:
+        """By model, then by data set."""
+        return self.summary.results
+
+    @property
+    def models(self) -> list[str]:
         """Names of the models."""
-        return tuple(results[0].model for results in self.results)
+        return self.summary.models
 
-    @cached_property
-    def sets(self) -> tuple[str, ...]:
+    @property
+    def sets(self) -> list[str]:
         """Names of the data sets."""
-        return tuple(short_names(self.sources))
+        return self.summary.sets
 
-    @cached_property
-    def pooled(self) -> tuple[int, ...]:
+    @property
+    def pooled(self) -> list[int]:
         """Numbers of the data sets that are pooled: no image counts twice, where it is known to be in two of them."""
-        kept, _ = distinct(self.results[0])
-        return tuple(number for number, result in enumerate(self.results[0]) if any(result is one for one in kept))
+        return self.summary.kept
 
     @cached_property
     def judged(self) -> tuple[tuple[Judged, ...], ...]:
         """By model, every pooled image."""
-        return tuple(tuple(one for number in self.pooled for one in results[number].judged) for results in self.results)
+        return tuple(result.judged for result in self.summary.pooled)
+
+    @cached_property
+    def metrics(self) -> tuple[Metrics, ...]:
+        """By model, of all pooled images."""
+        return tuple(result.metrics for result in self.summary.pooled)
 
     @cached_property
     def properties(self) -> tuple[Properties | None, ...]:
@@ -69,11 +76,6 @@ class Study:
     def set_of(self) -> tuple[int, ...]:
         """Number of the data set of every pooled image."""
         return tuple(number for number in self.pooled for _ in self.results[0][number].judged)
-
-    @cached_property
-    def metrics(self) -> tuple[Metrics, ...]:
-        """By model, of all pooled images."""
-        return tuple(measure(judged) for judged in self.judged)
 
     @cached_property
     def everything(self) -> Part:
@@ -90,6 +92,14 @@ class Study:
     def confusions(self) -> tuple[Confusions, ...]:
         """By model, of all pooled images."""
         return tuple(count_confusions(judged) for judged in self.judged)
+
+    @cached_property
+    def case_confusions(self) -> tuple[CaseConfusions, ...]:
+        """By model, of all pooled images; empty where labels know no case, or where the protocol counts it anyway."""
+        labels = "".join(one.reading.truth for one in self.judged[0])
+        folded = all(self.compared(model)("A") == self.compared(model)("a") for model in range(len(self.models)))
+        known = labels not in (labels.lower(), labels.upper())
+        return tuple(case_confusions(judged) for judged in self.judged) if folded and known else ()
 
     @cached_property
     def reliabilities(self) -> tuple[Reliability, ...]:
@@ -112,13 +122,9 @@ class Study:
 
     def compared(self, model: int) -> Callable[[str], str]:
         """What a character is taken for under the protocol; empty where it does not count."""
-        shared = comparable(self.protocol, self.recognizers[model].bundle.charset)
+        shared = comparable(self.summary.protocol, self.recognizers[model].bundle.charset)
         # Between letters, since blanks at the ends of a text are dropped, but not those within.
         return lambda character: shared(f"x{character}x")[1:-1]
-
-    def wrong(self, model: int) -> list[int]:
-        """Places of the images that a model did not read right."""
-        return [place for place, one in enumerate(self.judged[model]) if not one.correct]
 
     def errors_of(self, number: int, model: int) -> str:
         """What leads to the errors of a model in a data set; empty where it is not pooled."""
@@ -146,7 +152,7 @@ class Part:
     @cached_property
     def slices(self) -> tuple[list[Slice], ...]:
         """By model, accuracy by everything that is known of the images."""
-        return tuple(slices(judged, self.properties, self.data) for judged in self.judged)
+        return tuple(find_slices(judged, self.properties, self.data) for judged in self.judged)
 
     def places(self, own: Iterable[int]) -> list[int]:
         """Places of images that are numbered from the first one of this part."""

@@ -7,12 +7,12 @@ from html import escape
 
 from wildtext.evaluation.readings import Judged
 from wildtext.evaluation.report.charts import Bar, bars, beyond, gallery_link, side_by_side
-from wildtext.evaluation.report.markup import counted
 from wildtext.evaluation.report.study import Groups, Part, Study
 from wildtext.evaluation.slices import Slice, weaknesses
+from wildtext.evaluation.wording import counted
 
 _SHOWN = 6
-"""Weaknesses of a model."""
+"""Most weaknesses that are told of a model."""
 
 KINDS = (
     "one character replaced",

@@ -9,18 +9,19 @@ from statistics import median
 from wildtext.evaluation.confusions import Confusion, count_confusions
 from wildtext.evaluation.report.characters import in_short
 from wildtext.evaluation.report.charts import gallery_link, swatch
-from wildtext.evaluation.report.markup import counted, scrolling, table
+from wildtext.evaluation.report.markup import scrolling, table
 from wildtext.evaluation.report.study import Groups, Part, Study
 from wildtext.evaluation.report.weaknesses import kinds_of_errors, multiples, weaknesses_of
+from wildtext.evaluation.wording import counted
 
 _CONFUSIONS = 8
-"""Of a model on a data set."""
+"""Most confusions that are told of a model on a data set."""
 
 _UNFOLDED = 3
-"""Data sets whose reasons need no press to be seen: the hardest."""
+"""So many of the hardest data sets show their reasons without a press."""
 
 _PICTURES = 8
-"""That are shown beside reasons, where the script runs."""
+"""Most pictures that the script shows beside reasons."""
 
 
 def why(study: Study, groups: Groups) -> str:
@@ -54,7 +55,10 @@ def _sets(study: Study, groups: Groups) -> str:
 
 def _strip(among: str = "") -> str:
     """Room for the errors that models are most sure of, among some images, which the script fills with pictures."""
-    return f'<div class="strip" data-show="confident&amp;{escape(among)}" data-most="{_PICTURES}"></div>'
+    return (
+        '<p class="note">Errors that models were most sure of, whatever the reason:</p>'
+        f'<div class="strip" data-show="confident&amp;{escape(among)}" data-most="{_PICTURES}"></div>'
+    )
 
 
 def _alike(study: Study) -> str:
