@@ -41,7 +41,13 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", MODELS)
+LARGER = {"acds-str-base", "svtrv2-base", "svtrv2-small", "wildnet-base", "wildnet-small"}
+"""Once shrunken, these differ from a smaller or larger sister in numbers alone, and an export takes many seconds."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in LARGER else []) for name in MODELS]
+)
 def test_an_export_reads_like_the_model(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = build(name, Charset.named("36"), SMALL.get(name)).eval()
