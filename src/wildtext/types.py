@@ -110,10 +110,10 @@ class Prediction:
     """What the model reads in one image.
 
     Attributes:
-        text: the most probable text that decoding found; empty where the model sees none.
+        text: the most probable text that decoding found, before any calibration; empty where the model sees none.
         confidence: the model's probability of exactly this text, in [0, 1] (calibrated if the bundle is).
         characters: one entry per character of `text`.
-        alternatives: other readings, most probable first; only as many as were asked for.
+        alternatives: other readings, the most probable before calibration first; only as many as were asked for.
         scores: further scores by name: the score of the reference project of an imported model; the confidence of each
             head where several compete.
         rotation: by how many degrees the image was turned counter-clockwise before it was read: 0, 90 or 270.

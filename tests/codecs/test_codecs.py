@@ -4,14 +4,22 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wildtext.charset import Charset
 from wildtext.codecs import CTC, Codec, Sequence, Subword, codec_from_dict, log_softmax
+from wildtext.codecs.vocabularies import BytePairs
 from wildtext.errors import BundleError
 
 CHARSET = Charset.named("36")
+LETTERS = Charset("letters", ("a", "é"))
+EXPLAINED: list[Codec] = [
+    CTC(LETTERS),
+    Sequence(LETTERS, max_length=7, classes=5, first=2, begin=0, end=1, pad=0),
+    Sequence.mgp(LETTERS, max_length=6),
+    Subword(LETTERS, BytePairs((b"", b"a", b"\xc3", b"\xa9", b"\xc3\xa9", b"aa")), max_length=6, begin=0, end=0, pad=0),
+]
 
 
 @pytest.mark.parametrize(
@@ -28,6 +36,27 @@ CHARSET = Charset.named("36")
 )
 def test_codecs_survive_json(codec: Codec) -> None:
     assert codec_from_dict(json.loads(json.dumps(codec.to_dict())), CHARSET) == codec
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 10**6))
+@pytest.mark.parametrize("codec", EXPLAINED, ids=lambda codec: type(codec).__name__)
+def test_every_part_of_a_text_has_a_place_where_it_was_written(codec: Codec, seed: int) -> None:
+    logits = np.random.default_rng(seed).normal(0, 3, (8, codec.classes)).astype(np.float32)
+    scores = log_softmax(logits)
+    reading = codec.decode(scores)
+    places = codec.places(scores, reading.text)
+    assert sum(place.characters for place in places) == len(reading.text)
+    assert [place.rows.start for place in places] == sorted({place.rows.start for place in places})
+    parts = [codec.meaning(place.written) for place in places if place.written is not None]
+    if len(parts) == len(places):
+        assert "".join(part.text for part in parts if part) == reading.text
+    end = codec.ending(scores)
+    assert (end is not None) == (codec.ended(scores) and not isinstance(codec, CTC))
+    if end is not None:
+        assert end.written is not None
+        assert codec.meaning(end.written) == ("", "end")
+        assert all(place.rows.stop <= end.rows.start for place in places)
 
 
 def test_a_codec_of_a_newer_version_is_named() -> None:

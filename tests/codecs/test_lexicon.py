@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
+import time
+import weakref
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import groupby, product
 from pathlib import Path
@@ -261,6 +266,60 @@ def test_words_that_a_model_cannot_write_are_told() -> None:
         CharsetError, match=r"signs: the model, whose charset is 36, can write none of its 1 words, such"
     ):
         Lexicon(["東京"], name="signs").trie(CTC(Charset.named("36")))
+
+
+def test_columns_for_blanks_between_equal_neighbours_count() -> None:
+    capitals, both = (CTC(Charset.named(name), steps=4) for name in ("36", "62"))
+    assert Lexicon(["aaaa", "aaa", "aa", "abab"]).unreadable(capitals) == ("aaaa", "aaa")
+    assert Lexicon(["aaaa", "1111", "a1a1"]).unreadable(both) == ("1111",), '"aAaA" needs no blanks'
+    assert Lexicon(["aaaa", "abab"], fold_case=False).unreadable(both) == ("aaaa",)
+    for codec in (capitals, both):
+        for word in ("a", "11", "111", "1121", "abcd", "aab", "abcde"):
+            expected = (word,) if codec.problem(word) else ()
+            assert Lexicon([word, "x"], fold_case=False).unreadable(codec) == expected
+
+
+@pytest.mark.parametrize("again", [lambda one: pickle.loads(pickle.dumps(one)), copy.deepcopy, copy.copy])
+def test_a_copy_of_a_lexicon_reads_the_same_with_other_models(again: Callable[[Lexicon], Lexicon]) -> None:
+    lexicon = Lexicon(["aab", "Abb", "b", "é"], fold_case=False, name="signs")
+    scores = random_scores(4, 6, 4)
+    reading = CTC_LETTERS.decode(scores, lexicon=lexicon, top=2)
+    copied = again(lexicon)
+    assert (copied.words, copied.fold_case, copied.name) == (lexicon.words, False, "signs")
+    # Objects that are made later may get the identity of one that is gone.
+    for characters in ("aAb", "bAa", "b", "xyzaAb"):
+        other = CTC(Charset("other", tuple(characters)))
+        assert copied.trie(other).absent == Lexicon(lexicon.words, fold_case=False).trie(other).absent
+    assert CTC_LETTERS.decode(scores, lexicon=copied, top=2) == reading
+
+
+def test_what_is_prepared_is_shared_by_equal_codecs_and_does_not_pile_up() -> None:
+    lexicon = Lexicon(["ab"])
+    first = lexicon.trie(CTC(Charset("letters", tuple("ab"))))
+    assert lexicon.trie(CTC(Charset("letters", tuple("ab")))) is first
+    forgotten = Subword.bert_uncased(Charset.named("36"), 4)
+    gone = weakref.ref(forgotten)
+    lexicon.trie(forgotten)
+    del forgotten
+    for steps in range(20, 60):
+        lexicon.trie(CTC(LOWER, steps=steps))
+    assert gone() is None
+
+
+def test_threads_prepare_a_lexicon_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    spelled = []
+
+    def spell(codec: CTC, word: str, *, fold_case: bool) -> list[tuple[int, ...]]:
+        spelled.append(word)
+        time.sleep(0.01)
+        return [(1,)]
+
+    monkeypatch.setattr(CTC, "spell", spell)
+    lexicon = Lexicon(["a", "b"])
+    with ThreadPoolExecutor(4) as pool:
+        tries = list(pool.map(lexicon.trie, [CTC(LOWER)] * 4))
+    assert spelled == ["a", "b"]
+    assert all(trie is tries[0] for trie in tries)
 
 
 def test_capitals_alone_are_matched_without_case() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wildtext.charset import Charset
-from wildtext.codecs import Sequence
+from wildtext.codecs import Sequence, log_softmax
 from wildtext.errors import CharsetError
 from wildtext.types import Floats
 
@@ -169,6 +169,26 @@ def test_more_alternatives_than_a_few_classes_are_found() -> None:
     codec = Sequence.dtrb(FULL)
     reading = codec.decode(random_problem(0, 1, codec.classes), top=40)
     assert len({reading.text, *(other.text for other in reading.alternatives)}) == 40
+
+
+@pytest.mark.parametrize("codec", [DTRB, END_LAST], ids=["DTRB", "end last"])
+def test_a_temperature_changes_confidence_and_never_the_texts(codec: Sequence) -> None:
+    decisive = 0
+    for seed in range(60):
+        scores = random_problem(seed, 4, codec.classes)
+        plain = codec.decode(scores, top=4)
+        for temperature in (0.5, 2.0):
+            cooled = codec.decode(scores, top=4, temperature=temperature)
+            divided = log_softmax(scores, temperature)
+            chances = by_enumeration(codec, divided)
+            assert [one.text for one in cooled.alternatives] == [one.text for one in plain.alternatives]
+            assert cooled.text == plain.text
+            assert cooled.confidence == pytest.approx(chances[cooled.text], rel=1e-4)
+            for one in cooled.alternatives:
+                assert one.confidence == pytest.approx(chances[one.text], rel=1e-4)
+            others = codec.decode(divided, top=4).alternatives
+            decisive += [one.text for one in others] != [one.text for one in plain.alternatives]
+    assert decisive > 0, "dividing first gives other alternatives, which is why it must not"
 
 
 def test_asking_for_alternatives_does_not_change_the_text() -> None:

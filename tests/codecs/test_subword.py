@@ -229,6 +229,22 @@ def test_alternatives_are_other_texts_in_order(seed: int, top: int) -> None:
     assert all(left >= right for left, right in pairwise(chances))
 
 
+def test_a_temperature_changes_confidence_and_never_the_texts() -> None:
+    decisive = 0
+    for seed in range(60):
+        logits = np.random.default_rng(seed).normal(0, 1.5, (SMALL.skip + SMALL.slots, SMALL.classes))
+        scores = log_softmax(logits.astype(np.float32))
+        plain = SMALL.decode(scores, top=4)
+        for temperature in (0.5, 2.0):
+            cooled = SMALL.decode(scores, top=4, temperature=temperature)
+            divided = SMALL.decode(log_softmax(scores, temperature), top=4)
+            assert cooled.text == plain.text
+            assert cooled.confidence == pytest.approx(divided.confidence)
+            assert [one.text for one in cooled.alternatives] == [one.text for one in plain.alternatives]
+            decisive += [one.text for one in divided.alternatives] != [one.text for one in plain.alternatives]
+    assert decisive > 0, "dividing first gives other alternatives, which is why it must not"
+
+
 def test_the_next_best_text_differs_in_its_least_certain_slot() -> None:
     codec = CODECS["gpt2"]
     logits = np.zeros((27, codec.classes), np.float32)

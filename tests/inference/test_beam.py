@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,19 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.inference.stand_ins import Shows, shows
 from tests.models.test_contract import SMALL, drawn
 from wildtext.charset import Charset
 from wildtext.codecs import Lexicon, Sequence, log_softmax
 from wildtext.codecs.slots import target_ids
 from wildtext.errors import ConfigError
 from wildtext.inference.beam import Beam
-from wildtext.inference.export import export
-from wildtext.inference.loading import load
 from wildtext.inference.recognizer import Recognizer
 from wildtext.inference.torch_runtime import TorchRuntime
 from wildtext.models import MODELS, Model, build
 from wildtext.types import Floats, Prediction
-from wildtext.weights.bundle import Bundle, save_model
+from wildtext.weights.bundle import Bundle
 
 LETTERS = Charset("letters", ("a", "b", "A"))
 CODEC = Sequence(LETTERS, max_length=3, classes=4, first=1, begin=4, end=0, pad=5)
@@ -35,8 +34,9 @@ CODEC = Sequence(LETTERS, max_length=3, classes=4, first=1, begin=4, end=0, pad=
 class Table:
     """A stand-in for a model: what may follow each text, as probabilities of the end, a, b and A."""
 
-    def __init__(self, follows: Mapping[str, tuple[float, float, float, float]] | int):
+    def __init__(self, follows: Mapping[str, tuple[float, float, float, float]] | int, temperature: float = 1.0):
         self.follows = follows
+        self.temperature = temperature
         self.texts = [""]
 
     def go_on(self, origins: NDArray[np.int64], tokens: NDArray[np.int64]) -> tuple[Floats, Floats]:
@@ -49,7 +49,7 @@ class Table:
     def chances(self, text: str) -> tuple[float, ...]:
         if not isinstance(self.follows, int):
             return self.follows.get(text, (1, 0, 0, 0))
-        weights = np.random.default_rng([self.follows, *map(ord, text)]).exponential(size=4) ** 2
+        weights = np.random.default_rng([self.follows, *map(ord, text)]).exponential(size=4) ** (2 / self.temperature)
         return tuple(float(weight) for weight in weights / weights.sum())
 
     def chance(self, text: str) -> float:
@@ -63,7 +63,7 @@ GARDEN_PATH = Table({"": (0, 0.6, 0.4, 0), "a": (0.3, 0.3, 0.4, 0), "b": (1, 0, 
 
 
 def read(table: Table, width: int, top: int = 1) -> Prediction:
-    return Beam(Table(table.follows), CODEC, width, 1.0).read(top, {}, 1.0)
+    return Beam(Table(table.follows, table.temperature), CODEC, width, 1.0).read(top, {}, 1.0)
 
 
 def find(table: Table, width: int, words: list[str], top: int = 1, *, fold_case: bool = True) -> Prediction:
@@ -116,6 +116,24 @@ def test_words_have_the_probability_of_all_their_casings(seed: int, words: list[
 @given(st.integers(0, 10**6), st.integers(1, 3), st.lists(st.text("abA", min_size=1, max_size=4), min_size=1))
 def test_the_narrowest_beam_gives_a_word_of_the_lexicon(seed: int, width: int, words: list[str]) -> None:
     assert find(Table(seed), width, words, fold_case=False).text in words
+
+
+def test_a_temperature_changes_confidence_and_never_the_texts() -> None:
+    decisive = 0
+    for seed in range(60):
+        table = Table(seed)
+        plain = read(table, 3, top=3)
+        for temperature in (0.5, 1.6):
+            cooled = Beam(Table(seed), CODEC, 3, temperature).read(3, {}, 1.0)
+            assert cooled.text == plain.text
+            assert [one.text for one in cooled.alternatives] == [one.text for one in plain.alternatives]
+            divided = Table(seed, temperature)
+            assert cooled.confidence == pytest.approx(divided.chance(cooled.text), rel=1e-4)
+            for one in cooled.alternatives:
+                assert one.confidence == pytest.approx(divided.chance(one.text), rel=1e-4)
+            assert math.prod(one.confidence for one in cooled.characters) >= cooled.confidence - 1e-6
+            decisive += read(divided, 3).text != plain.text
+    assert decisive > 0, "dividing first gives other texts, which is why it must not"
 
 
 def test_an_impossible_lexicon_is_told() -> None:
@@ -183,7 +201,7 @@ def test_readings_with_a_lexicon_are_words_of_it(name: str, beam: int) -> None:
         assert 0 < reading.scores["lexicon.share"] <= 1
 
 
-def test_what_cannot_be_led_is_told_with_the_way_out(tmp_path: Path, recognizer: Recognizer) -> None:
+def test_a_beam_needs_a_model_that_writes_one_character_after_another(recognizer: Recognizer) -> None:
     with pytest.raises(ConfigError, match="fake does not; without a beam it gives alternatives"):
         recognizer.read(drawn("a"), beam=4)
     with pytest.raises(ConfigError, match="must be at least 1, or 0 for none, not -1"):
@@ -191,10 +209,26 @@ def test_what_cannot_be_led_is_told_with_the_way_out(tmp_path: Path, recognizer:
     ctc, _ = recognizer_of("crnn")
     with pytest.raises(ConfigError, match="crnn does not"):
         ctc.read(drawn("a"), beam=4)
-    torch.manual_seed(0)
-    model = build("parseq-tiny", Charset.named("36"), SMALL["parseq-tiny"]).eval()
-    save_model(tmp_path / "a.safetensors", model, Bundle.of("parseq-tiny", model, MODELS["parseq-tiny"].preprocessing))
-    export(tmp_path / "a.safetensors", tmp_path / "a.onnx")
-    with pytest.raises(ConfigError, match=r"no beam can lead it: read with the \.safetensors bundle"):
-        load(str(tmp_path / "a.onnx")).read(drawn("a"), beam=4)
-    assert len(load(str(tmp_path / "a.safetensors")).read(drawn("a"), beam=4)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("parseq-tiny", r"no beam can lead it: read with the \.safetensors bundle"),
+        ("mgp-str-tiny", "mgp-str-tiny does not; without a beam"),
+        ("acds-str-small", "acds-str-small does not; without a beam"),
+    ],
+)
+def test_a_graph_is_sent_to_its_model_only_if_that_can_be_led(name: str, told: str) -> None:
+    model = build(name, Charset.named("36"), SMALL[name])
+    described = Bundle.of(name, model, MODELS[name].preprocessing).to_json()
+    with pytest.raises(ConfigError, match=told):
+        Recognizer(Bundle.from_json(described, "a.onnx"), Shows({})).read(drawn("a"), beam=4)
+
+
+def test_of_a_graph_that_does_not_say_so_it_is_not_claimed_that_it_can_be_led() -> None:
+    header = json.loads(shows(CODEC, np.zeros((4, 4), np.float32)).bundle.to_json())
+    del header["autoregressive"]
+    earlier = Bundle.from_json(json.dumps(header), "earlier.onnx")
+    with pytest.raises(ConfigError, match=r"does not say whether fake does: if so, read with the \.safetensors bundle"):
+        Recognizer(earlier, Shows({})).read(drawn("a"), beam=4)

@@ -19,6 +19,7 @@ from wildtext.charset import Charset
 from wildtext.codecs import Sequence
 from wildtext.errors import ConfigError, ImageError
 from wildtext.images import Buckets
+from wildtext.inference import console
 from wildtext.inference.recognizer import Recognizer
 from wildtext.inference.runtimes import Raw
 from wildtext.types import Floats, Prediction
@@ -203,6 +204,33 @@ def test_the_most_confident_head_is_read(
     (prediction,) = recognizer.read(grey_image(5))
     assert prediction.text == winner
     assert prediction.scores == {"one": pytest.approx(first[1]), "two": pytest.approx(second[1])}
+
+
+def test_only_words_that_no_head_can_write_are_told_as_never_read(
+    digits_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short, long = (
+        Sequence(Charset("letters", ("a", "b")), length, classes=3, first=1, begin=None, end=0, pad=0)
+        for length in (2, 3)
+    )
+    bundle = replace(digits_bundle, codecs={"short": short, "long": long}, primary="short", fused=("short", "long"))
+    recognizer = Recognizer(bundle, TwoOpinions(short=("ab", 0.9), long=("aab", 0.6)))
+    monkeypatch.setattr(console, "load", lambda *_, **__: recognizer)
+    (tmp_path / "words.txt").write_text("ab\naabb\nbc\nababab\n")
+    grey_image(5).save(tmp_path / "image.png")
+    console.read_paths(
+        [str(tmp_path / "image.png")],
+        model="fake",
+        form="csv",
+        top=1,
+        batch_size=1,
+        threads=0,
+        device="cpu",
+        lexicon=tmp_path / "words.txt",
+    )
+    told = capsys.readouterr().err
+    assert "2 of 4 words are never read" in told
+    assert told.endswith("or too many: bc, ababab\n")
 
 
 def test_an_imported_model_tells_its_own_score(digits_bundle: Bundle) -> None:

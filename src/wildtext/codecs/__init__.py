@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from wildtext.charset import Charset
 from wildtext.codecs.ctc import CTC
 from wildtext.codecs.lexicon import Letters, Lexicon
+from wildtext.codecs.places import Meaning, Place
 from wildtext.codecs.probabilities import log_softmax
 from wildtext.codecs.reference_scores import RULES, reference_score
 from wildtext.codecs.sequence import Sequence
@@ -23,6 +24,8 @@ __all__ = [
     "RULES",
     "Codec",
     "Lexicon",
+    "Meaning",
+    "Place",
     "Sequence",
     "Subword",
     "codec_from_dict",
@@ -64,12 +67,24 @@ class Codec(Protocol):
         """The reading of one image from its (T, C) natural-log probabilities, with `top - 1` alternatives.
 
         `valid_width` is the share of the canvas that holds the image; `maps` are what the model shows beside its
-        logits, of this image; a `lexicon` has words, one of which is read. A calibration `temperature` divides the
-        logarithms: it changes how sure a reading is, and never what is read freely.
+        logits, of this image; a `lexicon` has words, one of which is read.
+
+        A calibration `temperature` divides the logarithms. It changes the probabilities that are told, and never what
+        is read freely, nor the order of the alternatives. The words of a lexicon are compared by the probabilities that
+        are told; there it may change what is read, where the head is unsure.
         """
 
     def ended(self, log_probabilities: Floats) -> bool:
         """Whether the reading of (T, C) log probabilities came to an end, or the slots ran out before."""
+
+    def places(self, log_probabilities: Floats, text: str) -> list[Place]:
+        """What wrote the text that `decode` reads freely from (T, C) log probabilities, in its order."""
+
+    def ending(self, log_probabilities: Floats) -> Place | None:
+        """What ended that text; None where it is over with the last row."""
+
+    def meaning(self, index: int) -> Meaning | None:
+        """What a class stands for; None for a class that no text can hold."""
 
     def spell(self, word: str, *, fold_case: bool) -> list[Letters]:
         """The ways to write a word, for a lexicon; none where the head cannot write it."""

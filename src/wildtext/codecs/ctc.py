@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import eq
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from wildtext.charset import Charset
 from wildtext.codecs.columns import Columns
 from wildtext.codecs.lexicon import Letters, Lexicon, alphabet
+from wildtext.codecs.places import Meaning, Place
 from wildtext.codecs.probabilities import tempered
 from wildtext.codecs.spans import between, centre
 from wildtext.codecs.trie_search import find_words
@@ -66,7 +67,7 @@ class CTC:
             return "empty label"
         if unknown := self.charset.unknown(text):
             return f"characters outside charset {self.charset.name}: {unknown!r}"
-        needed = len(text) + sum(map(eq, text, text[1:]))
+        needed = _columns(text, eq)
         if self.steps is not None and needed > self.steps:
             return f"needs {needed} CTC columns, the model has {self.steps}"
         if self.stride and canvas_width is not None and needed > canvas_width // self.stride:
@@ -112,6 +113,7 @@ class CTC:
                 case is folded. See `find_words` for the scores.
             temperature: divides the logarithms, for the probabilities that are told. Texts are ranked without it: a sum
                 over alignments may prefer another text at another temperature, and calibration is not to cost accuracy.
+                Words of a lexicon are compared with it, see `Codec.decode`.
         """
         calibrated = tempered(log_probabilities, temperature)
         if lexicon is not None:
@@ -141,10 +143,28 @@ class CTC:
         """Always true: the text is over with the last column."""
         return True
 
+    def places(self, log_probabilities: Floats, text: str) -> list[Place]:
+        """See `wildtext.codecs.Codec`; the best alignment of the text."""
+        probabilities = np.exp(log_probabilities.astype(np.float64))
+        runs = align(probabilities, tuple(index + 1 for index in self.charset.encode(text)))
+        return [
+            Place(range(first, end), first + int(probabilities[first:end, index].argmax()), index)
+            for index, first, end in runs
+        ]
+
+    def ending(self, log_probabilities: Floats) -> None:
+        """See `wildtext.codecs.Codec`; there is none."""
+
+    def meaning(self, index: int) -> Meaning:
+        """See `wildtext.codecs.Codec`."""
+        return Meaning("", "blank") if index == BLANK else Meaning(self.charset.characters[index - 1])
+
     def spell(self, word: str, *, fold_case: bool) -> list[Letters]:
         """See `wildtext.codecs.lexicon.Speller`."""
-        letters = alphabet(self.charset, fold_case=fold_case).spell(word, self.charset)
-        return [letters] if letters and (self.steps is None or len(letters) <= self.steps) else []
+        letters = alphabet(self.charset, fold_case=fold_case)
+        spelled = letters.spell(word, self.charset)
+        fits = self.steps is None or _columns(spelled, letters.merge) <= self.steps
+        return [spelled] if spelled and fits else []
 
     def _find(
         self,
@@ -174,6 +194,11 @@ class CTC:
 
     def _text(self, ids: tuple[int, ...]) -> str:
         return "".join(self.charset.characters[index - 1] for index in ids)
+
+
+def _columns(label: Sequence[Any], merge: Callable[[Any, Any], bool]) -> int:
+    """Columns that a label needs: one for each letter, and one for a blank between two that would merge."""
+    return len(label) + sum(map(merge, label, label[1:]))
 
 
 def _characters(

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from threading import Lock
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,10 @@ from wildtext.errors import CharsetError, DataError
 
 Letters = tuple[int, ...]
 """A word as a model may write it: a letter of an `Alphabet`, or a token, for each of its steps."""
+
+
+_MOST_TRIES = 8
+"""Tries that a lexicon keeps: enough for the heads of a model, or for a few models side by side."""
 
 
 class Speller(Protocol):
@@ -54,8 +59,8 @@ class Lexicon:
         self.words = tuple(dict.fromkeys(word for word in stripped if word))
         self.fold_case = fold_case
         self.name = name
-        # By identity, and with the codec, whose identity no other object can then take.
-        self._tries: dict[int, tuple[Speller, Trie]] = {}
+        self._tries: tuple[tuple[Speller, Trie], ...] = ()
+        self._building = Lock()
         if not self.words:
             raise DataError(f"{name} has no words; a reading must be one of them")
 
@@ -81,23 +86,35 @@ class Lexicon:
         return cls(lines, fold_case=fold_case, name=f"the lexicon {path}")
 
     def trie(self, codec: Speller) -> Trie:
-        """The words as a codec writes them; built once for each codec.
+        """The words as a codec writes them; those of the codecs that were last asked for are kept.
 
         Raises:
             CharsetError: it can write none of them.
         """
-        known = self._tries.get(id(codec))
-        if known is None:
-            known = self._tries[id(codec)] = codec, self._build(codec)
-        return known[1]
+        with self._building:
+            for known, trie in self._tries:
+                if known is codec or known == codec:
+                    return trie
+            trie = self._build(codec)
+            self._tries = ((codec, trie), *self._tries[: _MOST_TRIES - 1])
+            return trie
 
     def unreadable(self, codec: Speller) -> tuple[str, ...]:
-        """The words that are never read, as they hold letters or digits outside the charset, or too many.
+        """The words that a codec cannot write, as they hold letters or digits outside its charset, or too many.
+
+        Where the number of columns depends on the image, no word counts as too long.
 
         Raises:
             CharsetError: all are so.
         """
         return tuple(self.words[entry] for entry in self.trie(codec).absent)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled and copied: not the tries, which are sooner built than sent."""
+        return {"words": self.words, "fold_case": self.fold_case, "name": self.name}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Lexicon.__init__(self, **state)
 
     def _build(self, codec: Speller) -> Trie:
         spellings: dict[Letters, int] = {}
@@ -124,11 +141,13 @@ class Alphabet:
         ids: character, in lower case where case is folded, to its letter.
         members: (letters, most variants) places in the charset of the characters of each letter; -1 fills up.
         fold_case: whether case is folded.
+        single: letters that have one variant.
     """
 
     ids: dict[str, int]
     members: NDArray[np.int64]
     fold_case: bool
+    single: frozenset[int]
 
     def spell(self, word: str, charset: Charset) -> Letters:
         """The letters of a word; none where it cannot be written.
@@ -143,6 +162,10 @@ class Alphabet:
             elif unicodedata.category(character)[0] not in "PSZ":
                 return ()
         return tuple(letters)
+
+    def merge(self, first: int, second: int) -> bool:
+        """Whether neighbours are the same character in whatever casing they are written."""
+        return first == second and first in self.single
 
     def text(self, letters: Letters) -> str:
         """What letters look like."""
@@ -171,7 +194,8 @@ def alphabet(charset: Charset, *, fold_case: bool) -> Alphabet:
     members = np.full((len(groups), max(map(len, groups.values()))), -1, np.int64)
     for row, places in zip(members, groups.values(), strict=True):
         row[: len(places)] = places
-    return Alphabet({key: letter for letter, key in enumerate(groups)}, members, fold_case)
+    single = frozenset(letter for letter, places in enumerate(groups.values()) if len(places) == 1)
+    return Alphabet({key: letter for letter, key in enumerate(groups)}, members, fold_case, single)
 
 
 @dataclass(frozen=True, eq=False)

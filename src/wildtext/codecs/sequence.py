@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from wildtext.charset import Charset
 from wildtext.codecs.lexicon import Letters, Lexicon, alphabet
+from wildtext.codecs.places import Meaning, Place
 from wildtext.codecs.probabilities import tempered
-from wildtext.codecs.slots import END, Slots, best_path, other_texts, target_ids
+from wildtext.codecs.slots import END, Path, Slots, best_path, end_place, other_texts, path_probabilities, target_ids
 from wildtext.codecs.spans import attention_spans
 from wildtext.codecs.trie_search import find_words
 from wildtext.errors import CharsetError
@@ -120,28 +121,46 @@ class Sequence:
                 image each column of the attention looks; without attention a span is the whole width.
             lexicon: words, one of which is read: the one that is most probable given the probabilities of this one
                 pass, in any casing where case is folded. See `find_words` for the scores.
-            temperature: divides the logarithms.
+            temperature: divides the logarithms, for the probabilities that are told; see `Codec.decode`.
         """
-        scores = self._reachable(tempered(log_probabilities, temperature))
+        told = self._reachable(tempered(log_probabilities, temperature))
         if lexicon is not None:
-            return self._find(scores, lexicon, top, valid_width, maps)
+            return self._find(told, lexicon, top, valid_width, maps)
+        scores = self._reachable(log_probabilities)
         best = best_path(scores, stops=self._stops)
-        written = [slot for slot, column in enumerate(best) if self._writes(column)]
-        spans = attention_spans(maps or {}, [self.skip + slot for slot in written], valid_width)
-        steps = np.exp(np.minimum(scores[np.arange(len(best)), list(best)], 0.0))
+        written = [place.deciding for place in self._places(best)]
+        spans = attention_spans(maps or {}, written, valid_width)
+        steps = path_probabilities(told, best)
         return Prediction(
             text=self._text(best),
             confidence=float(steps.prod()),
             characters=tuple(
-                Character(self.charset.characters[best[slot] - 1], float(steps[slot]), start, end)
-                for slot, (start, end) in zip(written, spans, strict=True)
+                Character(character, float(steps[row - self.skip]), *span)
+                for character, row, span in zip(self._text(best), written, spans, strict=True)
             ),
-            alternatives=tuple(other_texts(scores, best, self._text, top - 1, stops=self._stops)),
+            alternatives=tuple(other_texts(scores, told, best, self._text, top - 1, stops=self._stops)),
         )
 
     def ended(self, log_probabilities: Floats) -> bool:
         """Whether an end token was written; a text without one may be cut off."""
         return END in best_path(self._reachable(log_probabilities), stops=self._stops)
+
+    def places(self, log_probabilities: Floats, text: str) -> list[Place]:
+        """See `wildtext.codecs.Codec`."""
+        return self._places(best_path(self._reachable(log_probabilities), stops=self._stops))
+
+    def ending(self, log_probabilities: Floats) -> Place | None:
+        """See `wildtext.codecs.Codec`."""
+        path = best_path(self._reachable(log_probabilities), stops=self._stops)
+        return end_place(path, skip=self.skip, end=self.end) if self._stops else None
+
+    def meaning(self, index: int) -> Meaning | None:
+        """See `wildtext.codecs.Codec`."""
+        if index == self.end:
+            return Meaning("", "end")
+        if self.first <= index < self.first + len(self.charset):
+            return Meaning(self.charset.characters[index - self.first])
+        return Meaning("", "none") if index in self.silent else None
 
     def spell(self, word: str, *, fold_case: bool) -> list[Letters]:
         """See `wildtext.codecs.lexicon.Speller`."""
@@ -193,6 +212,14 @@ class Sequence:
         columns = [self.end, *range(self.first, self.first + len(self.charset)), *silent]
         return log_probabilities[self.skip :, columns].astype(np.float64)
 
+    def _places(self, path: Path) -> list[Place]:
+        """The slots of a path that write a character."""
+        return [
+            Place(range(row, row + 1), row, self.first + column - 1)
+            for row, column in enumerate(path, self.skip)
+            if self._writes(column)
+        ]
+
     def _id(self, character: str) -> int:
         index = self.charset.ids.get(character)
         if index is None:
@@ -200,7 +227,7 @@ class Sequence:
             return self.unknown
         return self.first + index
 
-    def _text(self, columns: tuple[int, ...]) -> str:
+    def _text(self, columns: Path) -> str:
         return "".join(self.charset.characters[column - 1] for column in columns if self._writes(column))
 
     def _writes(self, column: int) -> bool:

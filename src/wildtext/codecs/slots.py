@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from wildtext.codecs.places import Place
 from wildtext.codecs.trie_search import Profile
 from wildtext.types import Alternative
 
@@ -58,13 +59,38 @@ def best_path(scores: NDArray[np.float64], *, stops: bool = True) -> Path:
     return tuple(columns[: columns.index(END) + 1] if stops and END in columns else columns)
 
 
+def path_probabilities(scores: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
+    """Probability of each step of a path through (slots, columns) log probabilities."""
+    steps: NDArray[np.float64] = np.exp(np.minimum(scores[np.arange(len(path)), list(path)], 0.0))
+    return steps
+
+
+def end_place(path: Path, *, skip: int, end: int) -> Place | None:
+    """The slot that ends a path; None if it goes through all slots.
+
+    Args:
+        path: see `best_path`.
+        skip: rows of the head's output in front of the slots.
+        end: id of the end token.
+    """
+    row = skip + len(path) - 1
+    return Place(range(row, row + 1), row, end) if path[-1] == END else None
+
+
 def other_texts(
-    scores: NDArray[np.float64], best: Path, text: Callable[[Path], str], count: int, *, stops: bool = True
+    scores: NDArray[np.float64],
+    told: NDArray[np.float64],
+    best: Path,
+    text: Callable[[Path], str],
+    count: int,
+    *,
+    stops: bool = True,
 ) -> list[Alternative]:
     """The texts of the most probable paths that spell something else than the best one, most probable first.
 
     Args:
-        scores: as for `best_path`.
+        scores: as for `best_path`; texts are ranked by them.
+        told: the same at a calibration temperature, for the probabilities of the alternatives.
         best: what that gave.
         text: what a path spells.
         count: how many to find at most.
@@ -85,7 +111,7 @@ def other_texts(
         slot, looked = len(path), looked + 1
         if slot == len(scores) or (stops and path and path[-1] == END):
             if (spelled := text(path)) != known:
-                found.setdefault(spelled, float(np.exp(min(score, 0.0))))
+                found.setdefault(spelled, float(path_probabilities(told, path).prod()))
             continue
         # The n-th best path needs no column beyond a slot's n-th best; an end it may need wherever it ranks, as it
         # spares all slots that follow.

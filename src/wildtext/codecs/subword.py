@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from wildtext.charset import Charset
 from wildtext.codecs.lexicon import Letters, Lexicon, alphabet
+from wildtext.codecs.places import Meaning, Place
 from wildtext.codecs.probabilities import tempered
-from wildtext.codecs.slots import END, Path, Slots, best_path, other_texts, target_ids
+from wildtext.codecs.slots import END, Path, Slots, best_path, end_place, other_texts, path_probabilities, target_ids
 from wildtext.codecs.spans import Span, attention_spans
 from wildtext.codecs.trie_search import find_words
 from wildtext.codecs.vocabularies import Vocabulary, bert_uncased, gpt2
@@ -132,26 +133,50 @@ class Subword:
             lexicon: words, one of which is read: the one whose tokens, as labels are split, are most probable given the
                 probabilities of this one pass. Where case is folded, so are the word's lower case, its upper case and
                 its capitalised form. See `find_words` for the scores.
-            temperature: divides the logarithms.
+            temperature: divides the logarithms, for the probabilities that are told; see `Codec.decode`.
         """
-        log_probabilities = tempered(log_probabilities, temperature)
+        calibrated = tempered(log_probabilities, temperature)
         if lexicon is not None:
-            return self._find(log_probabilities, lexicon, top, valid_width, maps)
+            return self._find(calibrated, lexicon, top, valid_width, maps)
         ids, scores = self._likely(log_probabilities, top)
         best = best_path(scores)
-        steps = np.exp(np.minimum(scores[np.arange(len(best)), list(best)], 0.0))
+        told = np.take_along_axis(calibrated[self.skip :], ids, axis=1).astype(np.float64)
+        steps = path_probabilities(told, best)
         tokens = _chosen(ids, best)
         spans = attention_spans(maps or {}, [self.skip + slot for slot in range(len(tokens))], valid_width)
         return Prediction(
             text=self._text(tokens),
             confidence=float(steps.prod()),
             characters=tuple(self._characters(tokens, steps, spans)),
-            alternatives=tuple(other_texts(scores, best, lambda path: self._text(_chosen(ids, path)), top - 1)),
+            alternatives=tuple(other_texts(scores, told, best, lambda path: self._text(_chosen(ids, path)), top - 1)),
         )
 
     def ended(self, log_probabilities: Floats) -> bool:
         """Whether an end token was written; a text without one may be cut off."""
         return END in best_path(self._likely(log_probabilities, 1)[1])
+
+    def places(self, log_probabilities: Floats, text: str) -> list[Place]:
+        """See `wildtext.codecs.Codec`; tokens that write parts of one character are one place."""
+        ids, scores = self._likely(log_probabilities, 1)
+        tokens = _chosen(ids, best_path(scores))
+        places = []
+        for slots, written in self._groups(tokens):
+            first, last = self.skip + slots[0], self.skip + slots[-1]
+            places.append(
+                Place(range(first, last + 1), last, tokens[slots[0]] if first == last else None, len(written))
+            )
+        return places
+
+    def ending(self, log_probabilities: Floats) -> Place | None:
+        """See `wildtext.codecs.Codec`."""
+        return end_place(best_path(self._likely(log_probabilities, 1)[1]), skip=self.skip, end=self.end)
+
+    def meaning(self, index: int) -> Meaning:
+        """See `wildtext.codecs.Codec`."""
+        if index == self.end:
+            return Meaning("", "end")
+        written = self._written(index).decode("utf-8", "replace")
+        return Meaning(written, "" if written else "none")
 
     def spell(self, word: str, *, fold_case: bool) -> list[Letters]:
         """See `wildtext.codecs.lexicon.Speller`; letters are tokens."""
@@ -216,22 +241,27 @@ class Subword:
     def _characters(
         self, tokens: Sequence[int], probabilities: NDArray[np.float64], spans: Sequence[Span]
     ) -> list[Character]:
-        """What the tokens write. Tokens that write parts of one character count together."""
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        """What the tokens write."""
         characters: list[Character] = []
-        text, slots = "", []
+        for slots, text in self._groups(tokens):
+            characters += _shared(text, probabilities[slots], [spans[slot] for slot in slots])
+        return characters
+
+    def _groups(self, tokens: Sequence[int]) -> Iterator[tuple[list[int], str]]:
+        """The slots of tokens with what they write. Tokens that write parts of one character count together."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        slots: list[int] = []
+        text = ""
         for slot, written in enumerate(map(self._written, tokens)):
             if not written:
                 continue
             slots.append(slot)
             text += decoder.decode(written)
             if not decoder.getstate()[0]:
-                characters += _shared(text, probabilities[slots], [spans[slot] for slot in slots])
-                text, slots = "", []
+                yield slots, text
+                slots, text = [], ""
         if slots:
-            text += decoder.decode(b"", final=True)
-            characters += _shared(text, probabilities[slots], [spans[slot] for slot in slots])
-        return characters
+            yield slots, text + decoder.decode(b"", final=True)
 
 
 def _shared(text: str, probabilities: NDArray[np.float64], spans: Sequence[Span]) -> list[Character]:

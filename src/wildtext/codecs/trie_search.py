@@ -20,7 +20,7 @@ _NARROW = 64
 """Nodes of each level that the first look keeps."""
 
 _NEGLIGIBLE = 1e-9
-"""What begins with less than this share of the last probability that is asked for does not matter, nor what follows."""
+"""A beginning is not followed if its probability is below this share of that of the `count`-th best word."""
 
 Profile = NDArray[np.float64]
 """(..., L) of L prefixes: how probable it is that a model has written each when it has come to some place."""

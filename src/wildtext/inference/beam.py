@@ -27,14 +27,16 @@ class Text(NamedTuple):
 
     Attributes:
         characters: places in the charset.
-        score: natural-log probability.
-        steps: probability of each character, given those before it.
+        score: natural-log probability at temperature 1, by which texts are ranked.
+        told: the same at the temperature that is told.
+        steps: probability of each character, given those before it, at that temperature.
         rows: which of the beam's texts it was when each of them was written.
         node: what its guide knows it by.
     """
 
     characters: tuple[int, ...] = ()
     score: float = 0.0
+    told: float = 0.0
     steps: tuple[float, ...] = ()
     rows: tuple[int, ...] = ()
     node: int = 0
@@ -45,10 +47,16 @@ class Guide(Protocol):
 
     @property
     def patience(self) -> float:
-        """The natural logarithm of how much less probable than the last that is asked for a text may be to go on."""
+        """The search ends when every beginning is less probable than the `count`-th best finished text, times a factor.
+
+        This is the natural logarithm of the factor, at most 0.
+        """
 
     def ends(self, depth: int, nodes: Places) -> Places:
-        """(B,) what texts of `depth` characters are when they end here; -1 where they must not."""
+        """(B,) numbers of the words that texts of `depth` characters are; -1 for a text that must not end here.
+
+        Where any text may be read there are no words, and all numbers are 0.
+        """
 
     def ways(self, depth: int, nodes: Places) -> tuple[Places, Places, Places]:
         """Ways on from the nodes of texts of `depth` characters: which text, with which character, to which node."""
@@ -80,7 +88,7 @@ class Words:
     patience: float = float(np.log(1e-9))
 
     def ends(self, depth: int, nodes: Places) -> Places:
-        """See `Guide`; the number of the word."""
+        """See `Guide`."""
         if depth == 0:
             return np.full(len(nodes), -1)
         level = self.trie.levels[depth - 1]
@@ -108,7 +116,8 @@ class Beam:
         writing: the image, looked at once.
         codec: of the head.
         width: texts to go on with, at least 1.
-        temperature: divides the logits.
+        temperature: divides the logits for the probabilities that are told. Which texts are followed is decided
+            without it, so calibration changes no text.
     """
 
     def __init__(self, writing: Writing, codec: Sequence, width: int, temperature: float):
@@ -124,21 +133,22 @@ class Beam:
         best, *others = sorted(texts, key=lambda text: -text.score)[:top]
         return Prediction(
             self._spelled(best),
-            float(np.exp(best.score)),
+            float(np.exp(best.told)),
             self._characters(best, self._spelled(best), maps, valid_width),
-            tuple(Alternative(self._spelled(text), float(np.exp(text.score))) for text in others),
+            tuple(Alternative(self._spelled(text), float(np.exp(text.told))) for text in others),
         )
 
     def find(self, lexicon: Lexicon, top: int, maps: dict[str, Floats], valid_width: float) -> Prediction | None:
         """The most probable word that is found, with the scores of `find_words`; None where all are impossible.
 
-        The probability of a word is that of the casings that were found.
+        The probability of a word is that of the casings that were found. As in `find_words`, words are compared at the
+        temperature that is told.
         """
         trie = lexicon.trie(self._codec)
         scores, best = np.full(trie.entries, -np.inf), dict[int, Text]()
         guide = Words(trie, alphabet(self._codec.charset, fold_case=lexicon.fold_case))
         for entry, text in self._search(guide, max(top, 2)):
-            scores[entry] = np.logaddexp(scores[entry], text.score)
+            scores[entry] = np.logaddexp(scores[entry], text.told)
             best[entry] = max(text, best.get(entry, text), key=lambda one: one.score)
         if not np.isfinite(scores).any():
             return None
@@ -148,7 +158,7 @@ class Beam:
         return found.prediction(self._characters(text, shown, maps, valid_width))
 
     def _search(self, guide: Guide, count: int) -> list[tuple[int, Text]]:
-        """Finished texts, and what the guide says they are; among them the `count` most probable that can be found."""
+        """Finished texts with their numbers, see `Guide.ends`; among them the `count` best that can be found."""
         codec = self._codec
         assert codec.begin is not None, "an autoregressive head starts from a begin token"
         columns = [codec.end, *range(codec.first, codec.first + len(codec.charset))]
@@ -157,32 +167,44 @@ class Beam:
         for slot in range(codec.slots):
             logits, attention = self._writing.go_on(origins, tokens)
             self._attention.append(attention)
-            logs = log_softmax(logits, self._temperature)[:, columns].astype(np.float64)
-            finished += _ended(guide, slot, live, logs[:, 0])
-            live, origins = self._extended(guide, slot, live, logs[:, 1:])
+            logs, told = (
+                log_softmax(logits, divisor)[:, columns].astype(np.float64) for divisor in (1.0, self._temperature)
+            )
+            finished += _ended(guide, slot, live, logs[:, 0], told[:, 0])
+            live, origins = self._extended(guide, slot, live, logs[:, 1:], told[:, 1:])
             scores = sorted(text.score for _, text in finished)[-count:]
             if not live or (len(scores) == count and live[0].score < scores[0] + guide.patience):
                 return finished
             tokens = codec.first + np.array([text.characters[-1] for text in live])
         # Texts that fill all slots have no end.
-        return finished + _ended(guide, codec.slots, live, np.zeros(len(live)))
+        certain = np.zeros(len(live))
+        return finished + _ended(guide, codec.slots, live, certain, certain)
 
     def _extended(
-        self, guide: Guide, depth: int, live: list[Text], logs: NDArray[np.float64]
+        self, guide: Guide, depth: int, live: list[Text], logs: NDArray[np.float64], told: NDArray[np.float64]
     ) -> tuple[list[Text], Places]:
-        """The best texts with a character more, the best first, and which texts they were."""
+        """The best texts with a character more, the best first, and which texts they were.
+
+        `logs` and `told` are (B, characters), for `Text.score` and `Text.told`.
+        """
         rows, characters, nodes = guide.ways(depth, np.array([text.node for text in live]))
-        gains = logs[rows, characters]
-        scores = np.array([text.score for text in live])[rows] + gains
+        scores = np.array([text.score for text in live])[rows] + logs[rows, characters]
         order = np.argsort(-scores, kind="stable")[: self._width]
         order = order[np.isfinite(scores[order])]
         extended = []
         for place in order.tolist():
-            row = int(rows[place])
-            before, step = live[row], min(float(np.exp(gains[place])), 1.0)
-            written = (*before.characters, int(characters[place]))
-            steps = (*before.steps, step)
-            extended.append(Text(written, float(scores[place]), steps, (*before.rows, row), int(nodes[place])))
+            row, character = int(rows[place]), int(characters[place])
+            before, step = live[row], float(told[row, character])
+            extended.append(
+                Text(
+                    (*before.characters, character),
+                    float(scores[place]),
+                    before.told + step,
+                    (*before.steps, min(float(np.exp(step)), 1.0)),
+                    (*before.rows, row),
+                    int(nodes[place]),
+                )
+            )
         return extended, rows[order]
 
     def _spelled(self, text: Text) -> str:
@@ -199,11 +221,16 @@ class Beam:
         )
 
 
-def _ended(guide: Guide, depth: int, live: list[Text], logs: NDArray[np.float64]) -> list[tuple[int, Text]]:
-    """The texts that may end here, with the log probabilities (B,) of their ends counted."""
+def _ended(
+    guide: Guide, depth: int, live: list[Text], logs: NDArray[np.float64], told: NDArray[np.float64]
+) -> list[tuple[int, Text]]:
+    """Those of B texts that may end here, with their numbers.
+
+    `logs` and `told` are (B,) log probabilities of the end, which are added to `Text.score` and `Text.told`.
+    """
     ends = guide.ends(depth, np.array([text.node for text in live], np.int64)).tolist()
     return [
-        (end, text._replace(score=min(text.score + log, 0.0)))
-        for end, text, log in zip(ends, live, logs.tolist(), strict=True)
+        (end, text._replace(score=min(text.score + log, 0.0), told=min(text.told + chance, 0.0)))
+        for end, text, log, chance in zip(ends, live, logs.tolist(), told.tolist(), strict=True)
         if end >= 0
     ]

@@ -100,10 +100,10 @@ class Manner:
 
 
 def _tell_unreadable(lexicon: Lexicon, recognizer: Recognizer) -> None:
-    """Tell on standard error which words will never be read."""
+    """Tell on standard error which words will never be read, as none of the heads can write them."""
     bundle = recognizer.bundle
-    absent = lexicon.unreadable(bundle.codecs[bundle.primary])
-    if absent:
+    lacking = set.intersection(*(set(lexicon.unreadable(bundle.codecs[head])) for head in recognizer.heads))
+    if absent := [word for word in lexicon.words if word in lacking]:
         shown = ", ".join(map(_printable, absent[:3])) + (", ..." if len(absent) > 3 else "")
         reason = f"with letters outside charset {bundle.charset.name}, or too many"
         print(

@@ -52,7 +52,7 @@ def export(model: Path, out: Path, switches: Mapping[str, Any] | None = None) ->
         raise BundleError(f"the file to write must end with .onnx, not {out.name!r}")
     network, bundle = load_model(model)
     network.switch(switches or {})
-    bundle = replace(bundle, sizes=asdict(network.config))
+    bundle = replace(bundle, sizes=asdict(network.config), autoregressive=network.autoregressive)
     with replacing(out, error=BundleError) as unfinished:
         _write(network, bundle, unfinished)
         _prove(network, bundle, unfinished)

@@ -147,7 +147,9 @@ class Recognizer:
         Args:
             observations: what `observe` gave for the image.
             top: readings to give, the best included.
-            temperature: divides the logits, which changes confidences; None takes that of the bundle.
+            temperature: divides the logits, which changes confidences; None takes that of the bundle. What one head
+                reads freely in one orientation stays the same, see `wildtext.codecs.Codec.decode`; but orientations,
+                competing heads and words of a lexicon are compared by these confidences.
             lexicon: words, one of which the image says. The reading is always one of them, `confidence` the probability
                 that the model writes it, and `scores` compare it with the others, see
                 `wildtext.codecs.trie_search.find_words`.
@@ -186,7 +188,7 @@ class Recognizer:
         if beam:
             self._writer()
         if lexicon is not None:
-            for head in self._heads:
+            for head in self.heads:
                 lexicon.trie(self.bundle.codecs[head])
 
     def _writer(self) -> Writer:
@@ -194,10 +196,17 @@ class Recognizer:
         runtime, codec = self.runtime, self.bundle.codecs[self.bundle.primary]
         if isinstance(runtime, Writer) and runtime.autoregressive:
             return runtime
-        if isinstance(runtime, Writer) or not isinstance(codec, Sequence) or codec.begin is None:
+        steps = isinstance(codec, Sequence) and codec.begin is not None
+        if isinstance(runtime, Writer) or not steps or self.bundle.autoregressive is False:
             raise ConfigError(
                 f"a beam is for models that write one character after another, and {self.bundle.architecture} does "
                 f"not; without a beam it gives alternatives and takes a lexicon all the same"
+            )
+        if self.bundle.autoregressive is None:
+            raise ConfigError(
+                f"a beam is for models that write one character after another, and this bundle does not say whether "
+                f"{self.bundle.architecture} does: if so, read with the .safetensors bundle that it was exported from; "
+                f"otherwise read without a beam"
             )
         raise ConfigError(
             f"{runtime.name} runs a graph that writes as it was exported, and no beam can lead it: read with the "
@@ -205,7 +214,7 @@ class Recognizer:
         )
 
     @property
-    def _heads(self) -> tuple[str, ...]:
+    def heads(self) -> tuple[str, ...]:
         """The heads that are read."""
         return self.bundle.fused or (self.bundle.primary,)
 
@@ -259,7 +268,7 @@ class Recognizer:
         if searched is not None:
             return replace(searched, rotation=seen.angle)
         bundle = self.bundle
-        scores = {head: log_softmax(seen.logits[head]) for head in self._heads}
+        scores = {head: log_softmax(seen.logits[head]) for head in self.heads}
         readings: dict[str, Prediction] = {}
         for head, values in scores.items():
             own = f"attention.{head}"

@@ -39,6 +39,8 @@ class Bundle:
         primary: the head that readings come from.
         fused: heads whose readings compete, see `wildtext.models.Model`; empty where the primary head alone is read.
         preprocessing: how images become its input.
+        autoregressive: whether the primary head can write one character after another, see `wildtext.models.Model`;
+            None in bundles that were written before this was noted.
         temperature: divides the logits, for calibrated confidence.
         calibration: what the temperature was fitted on, and what it changed; empty where it was not.
         scores: for imported weights, the score that the reference project prints: its name in `Prediction.scores`, and
@@ -57,6 +59,7 @@ class Bundle:
     primary: str
     preprocessing: Preprocessing
     fused: tuple[str, ...] = ()
+    autoregressive: bool | None = None
     temperature: float = 1.0
     calibration: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, str] = field(default_factory=dict)
@@ -78,6 +81,7 @@ class Bundle:
             primary=model.primary,
             fused=model.fused,
             preprocessing=preprocessing,
+            autoregressive=model.autoregressive,
             parameters=sum(parameter.numel() for parameter in model.parameters()),
             **facts,
         )
