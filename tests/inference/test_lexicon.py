@@ -17,7 +17,7 @@ from tests.inference.test_recognizer import TwoOpinions, tall_image
 from wildtext.charset import Charset
 from wildtext.cli import FAILED, OK, UNUSABLE, main
 from wildtext.codecs import Lexicon, Sequence
-from wildtext.errors import CharsetError
+from wildtext.errors import CharsetError, ConfigError, DataError
 from wildtext.inference.recognizer import Recognizer
 from wildtext.synth import SyntheticWords
 from wildtext.weights.bundle import Bundle
@@ -136,3 +136,13 @@ def test_unsure_readings_abstain(words: tuple[list[str], Path], noise: Path, cap
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert list(rows[0]) == ["path", "text", "confidence", "error", "abstained", "text_2", "confidence_2"]
     assert [row["abstained"] for row in rows][::2] == ["", "true"]
+
+
+def test_what_is_no_lexicon_is_refused_with_the_way_to_make_one(recognizer: Recognizer) -> None:
+    for wrong in (["3", "7"], "words.txt"):
+        with pytest.raises(ConfigError, match=r"Lexicon\.from_file"):
+            recognizer.read(grey_image(3), lexicon=wrong)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="is the text 'EXIT'"):
+        Lexicon("EXIT")
+    with pytest.raises(DataError, match="has 3, which is no text"):
+        Lexicon(["EXIT", 3])  # type: ignore[list-item]

@@ -51,10 +51,15 @@ class Lexicon:
         words: distinct, in the given order.
 
     Raises:
-        DataError: there is no word.
+        DataError: there is no word, or something is no word.
     """
 
     def __init__(self, words: Iterable[str], *, fold_case: bool = True, name: str = "the lexicon"):
+        if isinstance(words, str):
+            raise DataError(f"{name} is the text {words!r}; give a list of words, or Lexicon.from_file(path)")
+        words = list(words)
+        if wrong := [word for word in words if not isinstance(word, str)]:
+            raise DataError(f"{name} has {wrong[0]!r}, which is no text")
         stripped = (unicodedata.normalize("NFC", word.strip()) for word in words)
         self.words = tuple(dict.fromkeys(word for word in stripped if word))
         self.fold_case = fold_case

@@ -188,6 +188,11 @@ class Recognizer:
         if beam:
             self._writer()
         if lexicon is not None:
+            if not isinstance(lexicon, Lexicon):
+                raise ConfigError(
+                    f"a lexicon is a wildtext.Lexicon, made with Lexicon(words) or Lexicon.from_file(path), and no "
+                    f"{type(lexicon).__name__}"
+                )
             for head in self.heads:
                 lexicon.trie(self.bundle.codecs[head])
 
