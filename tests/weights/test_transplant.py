@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from torch import nn
 
 from tests.models.test_contract import WORDS, images_of, make
 from wildtext.charset import Charset
-from wildtext.models import MODELS
+from wildtext.errors import ConfigError
+from wildtext.models import MODELS, Model
 from wildtext.weights.bundle import Bundle
-from wildtext.weights.transplant import with_charset
+from wildtext.weights.transplant import grown, with_charset
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -54,3 +58,32 @@ def test_there_and_back_all_weights_are_as_they_were(name: str, extra: str) -> N
     if not extra:
         moved = [key for key, value in model.state_dict().items() if not torch.equal(value, other.state_dict()[key])]
         assert moved, "rows go along with their characters"
+
+
+def small_wildnet() -> tuple[Model, Bundle]:
+    torch.manual_seed(1)
+    model = make("wildnet").eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean = torch.randn_like(module.running_mean) * 0.1  # type: ignore[arg-type]
+    return model, Bundle.of("wildnet", model, MODELS["wildnet"].preprocessing)
+
+
+def test_a_model_with_more_layers_reads_as_before_and_learns_with_them() -> None:
+    model, bundle = small_wildnet()
+    deeper = grown(model, bundle, {"depths": [1, 2, 3], "layers": 3})
+    assert sum(one.numel() for one in deeper.parameters()) > sum(one.numel() for one in model.parameters())
+    images = images_of("wildnet", WORDS)
+    with torch.inference_mode():
+        assert torch.equal(deeper(images).logits["text"], model(images).logits["text"])
+    deeper.train()
+    deeper(images).logits["text"].square().mean().backward()
+    silent = [name for name, one in deeper.named_parameters() if name not in dict(model.named_parameters())]
+    assert sum(bool(deeper.get_parameter(name).grad.abs().sum() > 0) for name in silent) >= 10  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("sizes", [{"channels": [16, 16, 32, 64]}, {"layers": 0}, {"width": 256}])
+def test_a_model_cannot_grow_otherwise(sizes: dict[str, Any]) -> None:
+    model, bundle = small_wildnet()
+    with pytest.raises(ConfigError, match="residual blocks or transformer layers"):
+        grown(model, bundle, sizes)

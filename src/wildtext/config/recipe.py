@@ -35,7 +35,8 @@ class ModelOptions:
     of the training labels; empty takes the preset's. With `init`: what the weights shall write from now on; `data` adds
     the characters of the training labels to their own, and empty keeps theirs. Known characters keep their weights."""
     sizes: dict[str, Any] = field(default_factory=dict)
-    """Sizes of the preset to change."""
+    """Sizes of the preset to change. With `init`: those of its sizes to change, which may add residual blocks or
+    transformer layers; they add nothing at first."""
     init: str = ""
     """Weights to start from: a name from `wildtext models` or a .safetensors bundle; empty starts from nothing."""
     freeze: tuple[str, ...] = ()

@@ -34,6 +34,11 @@ class ResidualBlock(nn.Module):
         out: Tensor = self.relu(self.branch(features) + self.shortcut(features))
         return out
 
+    def silence(self) -> None:
+        """Make the branch add nothing, until training lets it: what is not negative passes as it is."""
+        for parameter in self.branch.get_submodule("1.1").parameters():  # of the last normalisation
+            nn.init.zeros_(parameter)
+
 
 def initialise_convolutions(network: nn.Module) -> None:
     """Draw kernels as He et al. (2015) do, and set biases to 0: torch's default shrinks the signal at each layer."""
@@ -91,6 +96,11 @@ class EncoderLayer(nn.Module):
         tokens = tokens + self.projection(attended)
         out: Tensor = tokens + self.mlp(self.norm_mlp(tokens))
         return out
+
+    def silence(self) -> None:
+        """Make attention and perceptron add nothing, until training lets them: tokens pass as they are."""
+        for parameter in (*self.projection.parameters(), *self.mlp[2].parameters()):
+            nn.init.zeros_(parameter)
 
 
 def dot_product_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

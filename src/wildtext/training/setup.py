@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +34,7 @@ from wildtext.training.holdout import HeldOut
 from wildtext.training.losses import SMOOTHED
 from wildtext.weights.bundle import load_model
 from wildtext.weights.catalogue import find
-from wildtext.weights.transplant import with_charset
+from wildtext.weights.transplant import grown, with_charset
 
 log = logging.getLogger("wildtext.train")
 
@@ -110,10 +110,11 @@ def _begun(recipe: Recipe) -> Start:
     """The weights of `model.init`, for the charset of the recipe."""
     options = recipe.model
     model, bundle = load_model(find(options.init, suffix=".safetensors"))
-    if bundle.architecture != options.name or options.sizes:
-        raise ConfigError(
-            f"model.init {options.init!r} is a {bundle.architecture}; set model.name to it, and leave model.sizes out"
-        )
+    if bundle.architecture != options.name:
+        raise ConfigError(f"model.init {options.init!r} is a {bundle.architecture}; set model.name to it")
+    if options.sizes:
+        model = grown(model, bundle, options.sizes)
+        bundle = replace(bundle, sizes=asdict(model.config))
     charset = bundle.charset
     if options.charset == INFERRED:
         charset = charset.extended(_texts(recipe))

@@ -1,10 +1,11 @@
-"""The same model for another charset: what it knows of the characters that both have is kept."""
+"""The same model for another charset or with more layers: what it knows is kept."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from string import ascii_lowercase, digits, punctuation
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from wildtext.charset import Charset
 from wildtext.codecs import CTC, Codec, Sequence, Subword
@@ -53,6 +54,47 @@ def with_charset(model: Model, bundle: Bundle, charset: Charset) -> Model:
                 f"{charset.name}: {name} has the shape {tuple(known[name].shape)}, and needs {tuple(weight.shape)}"
             )
     return fresh.eval()
+
+
+def grown(model: Model, bundle: Bundle, sizes: Mapping[str, Any]) -> Model:
+    """A deeper model that reads at first exactly as a given one does (Chen et al., Net2Net, ICLR 2016).
+
+    Layers that are new add nothing to what passes through them, until training lets them.
+
+    Args:
+        model: with the weights.
+        bundle: its description.
+        sizes: sizes to change, e.g. more residual blocks in a stage.
+
+    Raises:
+        ConfigError: a size is unknown, or the new model is more than some layers deeper.
+    """
+    fresh = build(bundle.architecture, bundle.charset, {**bundle.sizes, **sizes})
+    weights, known = fresh.state_dict(), model.state_dict()
+    new = weights.keys() - known.keys()
+    for name, module in fresh.named_modules():
+        within = {key for key in new if key.startswith(f"{name}.")}
+        own = {key for key in weights if key.startswith(f"{name}.")}
+        if isinstance(module, Silent) and within == own:
+            module.silence()
+            new -= within
+    other = [name for name in known if name not in weights or weights[name].shape != known[name].shape]
+    if new or other:
+        raise ConfigError(
+            f"a {bundle.architecture} cannot grow to the sizes {dict(sizes)}, as {next(iter(sorted([*new, *other])))} "
+            f"would be another one; it can get more residual blocks or transformer layers, and nothing else"
+        )
+    for name, weight in known.items():
+        weights[name].copy_(weight)
+    return fresh.eval()
+
+
+@runtime_checkable
+class Silent(Protocol):
+    """A layer that can be made to add nothing."""
+
+    def silence(self) -> None:
+        """Make it so."""
 
 
 @dataclass(frozen=True)
