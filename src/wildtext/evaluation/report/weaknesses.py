@@ -16,8 +16,12 @@ _SHOWN = 6
 
 KINDS = (
     "one character replaced",
-    "one character left out",
-    "one character too many",
+    "beginning left out",
+    "end left out",
+    "more in front",
+    "more behind",
+    "one character left out inside",
+    "one character too many inside",
     "two characters wrong",
     "more wrong, but less than half",
     "half of the word or more wrong",
@@ -42,16 +46,26 @@ PROPERTIES = {
 
 
 def kind_of(one: Judged) -> str:
-    """The kind of error of a wrong reading, see `KINDS`."""
+    """The kind of error of a wrong reading, one of `KINDS`."""
     if one.reading.prediction is None:
-        return KINDS[7]
+        return "picture could not be decoded"
     if not one.text:
-        return KINDS[6]
+        return "nothing read"
+    ends = (
+        ("beginning left out", one.truth.endswith(one.text)),
+        ("end left out", one.truth.startswith(one.text)),
+        ("more in front", bool(one.truth) and one.text.endswith(one.truth)),
+        ("more behind", bool(one.truth) and one.text.startswith(one.truth)),
+    )
+    if cut := next((kind for kind, found in ends if found), ""):
+        return cut
     if one.edits == 1:
-        return KINDS[(len(one.text) < len(one.truth)) + 2 * (len(one.text) > len(one.truth))]
+        longer = len(one.text) - len(one.truth)
+        inside = {-1: "one character left out inside", 1: "one character too many inside"}
+        return inside.get(longer, "one character replaced")
     if 2 * one.edits >= max(len(one.truth), len(one.text)):
-        return KINDS[5]
-    return KINDS[3] if one.edits == 2 else KINDS[4]
+        return "half of the word or more wrong"
+    return "two characters wrong" if one.edits == 2 else "more wrong, but less than half"
 
 
 def weaknesses_of(part: Part, study: Study, groups: Groups) -> list[str]:
