@@ -22,7 +22,7 @@ from wildtext.data.source import LabelledSource, Progress, texts
 from wildtext.errors import DataError, ImageError, SampleError
 from wildtext.evaluation.metrics import comparable, expected_calibration_error
 from wildtext.evaluation.reliability import Bin, reliability_bins
-from wildtext.evaluation.statistics import wilson_interval
+from wildtext.evaluation.statistics import percent_interval
 from wildtext.inference.recognizer import Observation, Recognizer
 
 TEMPERATURES = (0.35, 0.5, 0.65, 0.8, 0.9, 1.0, 1.12, 1.3, 1.6, 2.0, 2.8, 4.0)
@@ -65,11 +65,10 @@ class Quality:
     @classmethod
     def of(cls, confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> Quality:
         """Of readings (N,), at least one."""
-        low, high = wilson_interval(int(correct.sum()), len(correct))
         return cls(
             images=len(correct),
             accuracy=100 * float(correct.mean()),
-            interval=(100 * low, 100 * high),
+            interval=percent_interval(int(correct.sum()), len(correct)),
             confidence=float(confidence.mean()),
             calibration_error=expected_calibration_error(confidence, correct),
             likelihood_loss=float(_likelihood_loss(confidence, correct)),

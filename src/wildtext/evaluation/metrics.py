@@ -13,7 +13,7 @@ from rapidfuzz.distance import Levenshtein
 from wildtext.charset import STANDARD, Charset
 from wildtext.errors import ConfigError
 from wildtext.evaluation.readings import Judged
-from wildtext.evaluation.statistics import wilson_interval
+from wildtext.evaluation.statistics import percent_interval
 
 COVERAGES = (0.5, 0.8, 0.9, 0.95, 1.0)
 """Shares of the images, the most confident first, at which accuracy is told."""
@@ -77,11 +77,10 @@ def measure(judged: Sequence[Judged]) -> Metrics:
     edits = np.array([one.edits for one in judged])
     label = np.array([len(one.truth) for one in judged])
     similarities = [similarity(one.text, one.truth) for one in judged]
-    low, high = wilson_interval(int(correct.sum()), len(judged))
     return Metrics(
         images=len(judged),
         correct=int(correct.sum()),
-        interval=(100 * low, 100 * high),
+        interval=percent_interval(int(correct.sum()), len(judged)),
         similarity=float(np.where(readable, similarities, 0).mean()),
         similarity_by_label=float(np.where(readable, _by_label(edits, label), 0).mean()),
         edits=int(edits.sum()),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from collections.abc import Iterable
 from html import escape
@@ -11,6 +9,7 @@ from html import escape
 import numpy as np
 from PIL import Image as pillow
 
+from wildtext.images.encode import data_uri, encode
 from wildtext.types import Floats, Sample
 
 _STYLE = """
@@ -60,9 +59,7 @@ def crops(figures: Iterable[str]) -> str:
 
 def picture_uri(picture: pillow.Image) -> str:
     """A picture as a data URI with a PNG in it."""
-    content = io.BytesIO()
-    picture.save(content, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
+    return data_uri(encode(picture, "PNG", optimize=True), "png")
 
 
 def _polygon(quad: Floats, attributes: str = "") -> str:

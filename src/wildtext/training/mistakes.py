@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from wildtext.data.source import LabelledSource, fetch
 from wildtext.data.subset import spread
 from wildtext.errors import TrainingError
 from wildtext.evaluation.metrics import comparable
+from wildtext.images.encode import encode
 from wildtext.inference.overlay import places_overlay, thumbnail
 from wildtext.inference.recognizer import Recognizer
 from wildtext.training.files import write_whole
@@ -134,11 +134,7 @@ def _readings(recognizer: Recognizer, source: LabelledSource, most: int) -> Iter
 
 def _jpeg(picture: pillow.Image | None) -> bytes:
     """The bytes of a picture; none of None."""
-    if picture is None:
-        return b""
-    content = io.BytesIO()
-    picture.save(content, "JPEG", quality=85)
-    return content.getvalue()
+    return b"" if picture is None else encode(picture, "JPEG", quality=85)
 
 
 def _within(most: int, mistakes: Sequence[Mistake]) -> Iterator[str]:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from wildtext.evaluation.report.markup import BASE_STYLE, differing, document, marked, picture_uri, table, tile
+from wildtext.evaluation.report.markup import BASE_STYLE, differing, document, marked, table, tile
 from wildtext.evaluation.statistics import wilson_interval
 from wildtext.files import replacing
+from wildtext.images.encode import data_uri
 from wildtext.training.curves import Curves, draw, number
 from wildtext.training.duration import duration
 from wildtext.training.history import History, read_history
@@ -229,7 +230,7 @@ def _mistakes(run: History) -> str:
 
 def _card(mistake: Mistake, fold: bool) -> str:
     pictures = "".join(
-        f'<img alt="{escape(what.format(text))}" src="{picture_uri(getattr(mistake, name), "jpeg")}">'
+        f'<img alt="{escape(what.format(text))}" src="{data_uri(getattr(mistake, name), "jpeg")}">'
         for (name, what), text in zip(_PICTURES.items(), (mistake.truth, mistake.reading), strict=True)
         if getattr(mistake, name)
     )

@@ -7,7 +7,6 @@ from the photograph, which is a JPEG itself, and take 4 KB each where PNG takes 
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +18,7 @@ from PIL import Image as pillow
 from wildtext.errors import ImageError, SampleError
 from wildtext.images import decode, read_file
 from wildtext.images.decode import MIN_SIDE
+from wildtext.images.encode import encode
 from wildtext.types import Floats, Image, Sample
 
 _VISIBLE = 0.5
@@ -103,9 +103,7 @@ class CropSource:
         Raises:
             SampleError: the photograph cannot be read, or has too little of the word.
         """
-        buffer = io.BytesIO()
-        pillow.fromarray(self._cut(index)).save(buffer, "JPEG", quality=95, subsampling=0)
-        return buffer.getvalue()
+        return encode(pillow.fromarray(self._cut(index)), "JPEG", quality=95, subsampling=0)
 
     def boxes(self, index: int) -> Floats | None:
         """Character boxes (len(text), 4, 2) of a word in pixels of its crop, where they are known.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from html import escape
 
@@ -12,8 +11,9 @@ from wildtext.errors import SampleError
 from wildtext.evaluation.properties import Properties
 from wildtext.evaluation.readings import Judged
 from wildtext.evaluation.report.charts import swatch
-from wildtext.evaluation.report.markup import LONGEST, differing, marked, picture_uri
+from wildtext.evaluation.report.markup import LONGEST, differing, marked
 from wildtext.evaluation.report.study import Study
+from wildtext.images.encode import data_uri, encode
 from wildtext.inference.overlay import places_overlay, thumbnail
 from wildtext.types import Image
 
@@ -71,12 +71,11 @@ def _image(study: Study, place: int) -> Image | None:
 
 
 def _picture(picture: pillow.Image, described: str) -> str:
-    file = io.BytesIO()
-    picture.save(file, "WEBP", quality=_QUALITY)
+    source = data_uri(encode(picture, "WEBP", quality=_QUALITY), "webp")
     tall = ' class="tall"' if picture.height > picture.width else ""
     return (
         f'<img alt="{escape(described[:LONGEST])}" loading="lazy" decoding="async" width="{picture.width}" '
-        f'height="{picture.height}"{tall} src="{picture_uri(file.getvalue(), "webp")}">'
+        f'height="{picture.height}"{tall} src="{source}">'
     )
 
 

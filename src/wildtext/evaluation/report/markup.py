@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
@@ -109,11 +108,6 @@ def visible(character: str) -> str:
     if character.isspace():
         return "␣"
     return character if character.isprintable() or not character else f"U+{ord(character):04X}"
-
-
-def picture_uri(content: bytes, kind: str) -> str:
-    """A picture as a data URI; `kind` is the format of its file: ``jpeg``, ``webp``."""
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def script_data(identifier: str, values: object) -> str:

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from PIL import Image as pillow
 
 from wildtext.images.corruptions.corruption import Corruption, Random, as_if_small, resized
+from wildtext.images.encode import encode
 from wildtext.types import Image
 
 
 def _jpeg(image: Image, quality: float, random: Random) -> Image:
     def compressed(copy: Image) -> NDArray[np.floating]:
-        file = io.BytesIO()
-        pillow.fromarray(copy).save(file, "JPEG", quality=int(quality))
+        file = io.BytesIO(encode(pillow.fromarray(copy), "JPEG", quality=int(quality)))
         return np.asarray(pillow.open(file)).astype(np.float32)
 
     return as_if_small(image, compressed)
